@@ -1,0 +1,1 @@
+//! The embedded warehouse of `featgres demo`.

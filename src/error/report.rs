@@ -1,0 +1,88 @@
+//! [`Report`]: one error as the client sees it. Cheap to clone is not needed; errors are rare.
+
+use super::SqlState;
+
+/// An error of any module, on its way to becoming a [`Report`].
+pub trait ReportError: std::error::Error {
+    /// The condition's code; implementations match exhaustively, without `_`.
+    fn sqlstate(&self) -> SqlState;
+    /// What to do about it, if we know.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+    /// More about this very case.
+    fn detail(&self) -> Option<String> {
+        None
+    }
+    /// Character in the statement's text, counted from 1.
+    fn position(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What the client is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Report {
+    /// The condition's code.
+    pub sqlstate: SqlState,
+    /// One sentence, lower case, no full stop, names in double quotes.
+    pub message: String,
+    /// More about this very case.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Character in the statement's text, counted from 1.
+    pub position: Option<usize>,
+}
+
+impl Report {
+    /// A report with a code and a message only.
+    pub fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
+        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with a detail.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same with a position: a character of the statement, counted from 1.
+    #[must_use]
+    pub fn position(mut self, position: usize) -> Self {
+        self.position = Some(position);
+        self
+    }
+}
+
+impl<E: ReportError> From<E> for Report {
+    fn from(error: E) -> Self {
+        Self {
+            sqlstate: error.sqlstate(),
+            message: error.to_string(),
+            detail: error.detail(),
+            hint: error.hint(),
+            position: error.position(),
+        }
+    }
+}
+
+/// The hint for a misspelt name: `Perhaps you meant "orders".`, if one of the candidates is near enough.
+pub fn perhaps_you_meant<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let wanted = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&wanted, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3)) / 3)
+        .min()
+        .map(|(_, candidate)| format!("Perhaps you meant \"{candidate}\"."))
+}

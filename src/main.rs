@@ -1,0 +1,3 @@
+//! The `featgres` binary: see [`featgres::cli`].
+
+fn main() {}

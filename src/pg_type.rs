@@ -1,0 +1,1 @@
+//! PostgreSQL's types for Arrow's.

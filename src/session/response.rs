@@ -1,0 +1,117 @@
+//! What the wire gets from a session: descriptions and row streams in Arrow's terms, tags in PostgreSQL's.
+
+use std::sync::Arc;
+
+use arrow::datatypes::FieldRef;
+use arrow::record_batch::RecordBatch;
+use futures::stream::BoxStream;
+
+use crate::error::{Report, SqlState};
+
+/// A result column.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its name as PostgreSQL would give it.
+    pub name: String,
+    /// Its Arrow field (extension metadata tells a uuid from other fixed bytes).
+    pub field: FieldRef,
+    /// The relation's oid, if it is a plain column of one; else 0.
+    pub table_oid: u32,
+    /// Its number in that relation, from 1; else 0.
+    pub attribute: i16,
+}
+
+/// Rows on their way.
+pub struct Rows {
+    /// The columns.
+    pub columns: Arc<[Column]>,
+    /// Rows that were read but not sent, before a portal was suspended.
+    pub pending: Option<RecordBatch>,
+    /// Batches; dropping it stops the operators. An error ends it.
+    pub stream: BoxStream<'static, Result<RecordBatch, Report>>,
+    /// The command tag's words, `SELECT` or `SHOW`.
+    pub verb: &'static str,
+    /// Whether the tag ends with the number of rows.
+    pub counted: bool,
+}
+
+/// How COPY's data looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Tabs and backslashes.
+    Text,
+    /// Commas and quotes.
+    Csv,
+    /// PostgreSQL's binary file format.
+    Binary,
+}
+
+/// `COPY … WITH (…)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// FORMAT.
+    pub format: CopyFormat,
+    /// DELIMITER.
+    pub delimiter: u8,
+    /// NULL.
+    pub null: String,
+    /// HEADER.
+    pub header: bool,
+    /// QUOTE.
+    pub quote: u8,
+    /// ESCAPE.
+    pub escape: u8,
+    /// FORCE_QUOTE for all columns.
+    pub force_quote_all: bool,
+}
+
+/// What a statement answers with.
+pub enum Response {
+    /// Rows.
+    Rows(Rows),
+    /// Nothing but a tag.
+    Done(String),
+    /// The statement was empty.
+    Empty,
+    /// `COPY (query) TO STDOUT`.
+    CopyOut(Rows, CopyOptions),
+    /// `COPY temp_table FROM STDIN`: the wire decodes and hands batches of these columns to [`super::Session::copy_in`].
+    CopyIn(Arc<[Column]>, CopyOptions),
+}
+
+/// ReadyForQuery's letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// `I`
+    Idle,
+    /// `T`
+    InTransaction,
+    /// `E`
+    Failed,
+}
+
+/// A NOTICE or WARNING.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE`, `WARNING`, `INFO`.
+    pub severity: &'static str,
+    /// Its code, `00000` for a plain notice.
+    pub sqlstate: SqlState,
+    /// The sentence.
+    pub message: String,
+    /// DETAIL.
+    pub detail: Option<String>,
+    /// HINT.
+    pub hint: Option<String>,
+}
+
+/// Settings that change how values are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// `TimeZone`, an IANA name or a fixed offset.
+    pub time_zone: String,
+    /// `extra_float_digits`.
+    pub extra_float_digits: i32,
+    /// `bytea_output = escape`.
+    pub bytea_escape: bool,
+}

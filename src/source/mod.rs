@@ -1,0 +1,105 @@
+//! Where rows live: a catalog finds a table's current metadata, and the Iceberg format says what it holds.
+//!
+//! `sql` (and later `trino`, `nessie`, `rest`) implement [`SourceCatalog`]; [`Sources`] is what the rest of the
+//! gateway asks. Nothing here knows the engine: results are the specification's nouns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::storage::Storage;
+
+mod error;
+pub mod iceberg;
+mod snapshot;
+
+pub use error::SourceError;
+pub use snapshot::TableSnapshot;
+
+/// A source table's name: always three parts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct TableIdent {
+    /// The `[catalogs.NAME]` section.
+    pub catalog: String,
+    /// The namespace; several levels are joined by dots.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+}
+
+impl std::fmt::Display for TableIdent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.catalog, self.schema, self.table)
+    }
+}
+
+/// Which snapshot of a table is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum SnapshotRef {
+    /// The current one of main.
+    Current,
+    /// This snapshot.
+    Snapshot(i64),
+    /// The head of this branch, read with the table's current schema.
+    Branch(String),
+    /// The snapshot of this tag, read with that snapshot's schema.
+    Tag(String),
+    /// A tag or branch of this name.
+    TagOrBranch(String),
+    /// The one that was current at this instant, microseconds since 1970 UTC.
+    Timestamp(i64),
+}
+
+/// What a catalog says of a table: where its metadata is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePointer {
+    /// URL of the metadata.json.
+    pub metadata_location: String,
+    /// The snapshot that the catalog names, if it names one (Nessie does).
+    pub snapshot_id: Option<i64>,
+    /// Nessie's commit, if it is a Nessie catalog.
+    pub nessie_hash: Option<String>,
+}
+
+/// One `[catalogs.NAME]`.
+#[async_trait]
+pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
+    /// The section's name.
+    fn name(&self) -> &str;
+    /// `sql`, `trino`, `nessie` or `rest`.
+    fn kind(&self) -> &'static str;
+    /// The stores that its tables' files are in.
+    fn storage(&self) -> &Arc<Storage>;
+    /// Asks for the table's current metadata. [`SourceError::UnknownSchema`] and [`SourceError::UnknownTable`] name what there is instead.
+    async fn pointer(&self, ident: &TableIdent) -> Result<TablePointer, SourceError>;
+    /// All namespaces, sorted.
+    async fn schemas(&self) -> Result<Vec<String>, SourceError>;
+    /// All tables of a namespace, sorted.
+    async fn tables(&self, schema: &str) -> Result<Vec<String>, SourceError>;
+}
+
+/// All catalogs of the gateway, by name.
+#[derive(Debug, Default)]
+pub struct Sources {
+    catalogs: BTreeMap<String, Arc<dyn SourceCatalog>>,
+}
+
+impl Sources {
+    /// These catalogs.
+    pub fn new(catalogs: impl IntoIterator<Item = Arc<dyn SourceCatalog>>) -> Self {
+        Self { catalogs: catalogs.into_iter().map(|catalog| (catalog.name().to_owned(), catalog)).collect() }
+    }
+
+    /// Their names, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        self.catalogs.keys().map(String::as_str).collect()
+    }
+
+    /// The catalog of this name, or [`SourceError::UnknownCatalog`].
+    pub fn catalog(&self, name: &str) -> Result<&Arc<dyn SourceCatalog>, SourceError> {
+        self.catalogs
+            .get(name)
+            .ok_or_else(|| SourceError::UnknownCatalog { name: name.to_owned(), known: self.catalogs.keys().cloned().collect() })
+    }
+}

@@ -1,0 +1,1 @@
+//! A pinned table snapshot as a relation of the engine.
