@@ -6,10 +6,8 @@
 mod error;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
