@@ -5,6 +5,7 @@
 //! (a table snapshot of Parquet files) says so by [`FeatureRows::can_fetch`]; one that cannot (any other relation)
 //! streams all asked columns and the join keeps the rows that are still winners.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,8 +70,10 @@ pub struct FeatureBatch {
 pub type FeatureStream = BoxStream<'static, Result<FeatureBatch>>;
 
 /// Feature rows of one source, pinned: every scan and fetch sees the same rows.
+///
+/// `Any` lets an implementation recognise its own kind in [`Self::same_rows`]: `(other as &dyn Any).downcast_ref::<Self>()`.
 #[async_trait]
-pub trait FeatureRows: fmt::Debug + Send + Sync {
+pub trait FeatureRows: Any + fmt::Debug + Send + Sync {
     /// All columns there are.
     fn schema(&self) -> SchemaRef;
 
