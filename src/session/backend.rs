@@ -1,0 +1,218 @@
+//! What the wire asks of a session, as a trait: the protocol's loop is written against [`Backend`] and [`Gateway`], the session
+//! implements them, and tests put a small fake in its place. Nothing here knows bytes of the protocol or SQL.
+//!
+//! Futures of a backend are dropped without notice when a cancel, a deadline or the loss of the client wins; whatever they
+//! started must stop with them. After that [`Backend::finished`] is called with the error, exactly once for each statement that was run.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::response::{Column, Notice, OutputSettings, Response, Rows, TransactionStatus};
+use crate::error::{Report, SqlState};
+use crate::pg_type::PgType;
+
+/// One connection's session, as the wire drives it.
+#[async_trait]
+pub trait Backend: Send {
+    /// Where cancel requests and terminations arrive; the same object for the whole life of the session.
+    fn interrupt(&self) -> Arc<Interrupt>;
+    /// ReadyForQuery's letter.
+    fn transaction_status(&self) -> TransactionStatus;
+    /// How values are written now.
+    fn output_settings(&self) -> OutputSettings;
+    /// Reported settings that changed since the last call; the first call after [`Gateway::open`] gives all of them.
+    fn take_parameter_changes(&mut self) -> Vec<(String, String)>;
+    /// Notices raised since the last call.
+    fn take_notices(&mut self) -> Vec<Notice>;
+    /// `statement_timeout` for the statement that is about to run; none if it is off.
+    fn statement_timeout(&self) -> Option<Duration>;
+    /// How long to wait for the client's next message, and what to say when it does not come.
+    fn idle_timeout(&self) -> Option<(Duration, Report)>;
+
+    /// A simple Query: parses all its statements and says how many there are; 0 is an empty query.
+    fn parse_script(&mut self, sql: &str) -> Result<usize, Report>;
+    /// Runs the script's statement of this index, from 0.
+    async fn run_script_statement(&mut self, index: usize) -> Result<Response, Report>;
+    /// All statements of the script ran: the implicit transaction commits.
+    async fn end_script(&mut self) -> Result<(), Report>;
+
+    /// Parse. Oid 0, or a name PostgreSQL does not know, is a type to infer.
+    async fn parse(&mut self, name: &str, sql: &str, parameter_oids: &[u32]) -> Result<(), Report>;
+    /// The parameters of a prepared statement.
+    fn parameter_types(&mut self, statement: &str) -> Result<Vec<PgType>, Report>;
+    /// The result of a prepared statement; none if it returns no rows.
+    fn describe_statement(&mut self, statement: &str) -> Result<Option<Arc<[Column]>>, Report>;
+    /// Bind: one array of one value per parameter.
+    async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report>;
+    /// The result of a portal and the formats its Bind asked for; none if it returns no rows.
+    fn describe_portal(&mut self, portal: &str) -> Result<(Option<Arc<[Column]>>, Vec<i16>), Report>;
+    /// Execute; resumes a portal that [`Backend::suspend`] put back.
+    async fn execute(&mut self, portal: &str) -> Result<Response, Report>;
+    /// The row limit was reached: the portal takes its rows back.
+    fn suspend(&mut self, portal: &str, rows: Rows);
+    /// Close of a statement; unknown names are no error.
+    fn close_statement(&mut self, name: &str);
+    /// Close of a portal; unknown names are no error.
+    fn close_portal(&mut self, name: &str);
+    /// Sync: the implicit transaction of the batch ends.
+    async fn sync(&mut self) -> Result<(), Report>;
+
+    /// A batch of the running `COPY … FROM STDIN`.
+    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report>;
+    /// The end of COPY's data; returns the tag.
+    async fn copy_in_done(&mut self) -> Result<String, Report>;
+
+    /// The running statement is over: this many rows were sent, or it failed, in which case the transaction has failed as well.
+    /// Also called with the errors of parse, bind and of the protocol inside a transaction.
+    async fn finished(&mut self, outcome: Result<u64, &Report>);
+}
+
+/// The whole server, as a new connection sees it.
+#[async_trait]
+pub trait Gateway: Send + Sync + 'static {
+    /// Its sessions.
+    type Backend: Backend;
+    /// Starts a session for an authenticated user; 3D000 for another database. The session can be cancelled by its
+    /// `process_id` and `secret` from here to its drop.
+    async fn open(&self, startup: Startup) -> Result<Self::Backend, Report>;
+    /// A CancelRequest. Silent in every case.
+    fn cancel(&self, process_id: i32, secret: &[u8]);
+    /// How this user is to prove who it is.
+    fn authentication(&self, user: &str) -> Authentication;
+    /// The certificate, if TLS is served.
+    fn tls(&self) -> Option<Tls>;
+    /// Limits of connections.
+    fn limits(&self) -> Limits;
+}
+
+/// What a client said at its start.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Startup {
+    /// The role.
+    pub user: String,
+    /// The database; the user's name where none was given.
+    pub database: String,
+    /// Settings of the startup packet and of its `options`, in their order.
+    pub parameters: Vec<(String, String)>,
+    /// Its address.
+    pub peer: Option<SocketAddr>,
+    /// The number that stands for the connection in `pg_stat_activity`.
+    pub process_id: i32,
+    /// What a CancelRequest must present.
+    pub secret: Vec<u8>,
+    /// Whether the connection is encrypted.
+    pub encrypted: bool,
+}
+
+/// How a user proves who it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Authentication {
+    /// Not at all.
+    Trust,
+    /// By SCRAM-SHA-256 against this verifier (`SCRAM-SHA-256$4096:salt$stored:server`). None: the user does not exist, which
+    /// the exchange does not reveal before its end.
+    Scram(Option<String>),
+    /// By a client certificate whose common name is the user.
+    Certificate,
+}
+
+/// The served certificate.
+#[derive(Clone)]
+pub struct Tls {
+    /// The handshake.
+    pub acceptor: pgwire::tokio::TlsAcceptor,
+    /// The certificate in PEM, to which SCRAM binds the channel.
+    pub certificate_pem: Arc<[u8]>,
+    /// Whether connections without TLS are refused.
+    pub required: bool,
+}
+
+/// Limits of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time; one more is 53300.
+    pub max_connections: usize,
+    /// Bytes of one message of a client; more is 54000.
+    pub max_message_size: usize,
+    /// From the first byte to the end of authentication.
+    pub startup_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_connections: 100, max_message_size: 64 << 20, startup_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A flag that stops what a session does: a cancel (57014), or its end (57P01). A termination outlasts every cancel.
+#[derive(Debug, Default)]
+pub struct Interrupt {
+    report: Mutex<Option<Report>>,
+    notify: Notify,
+}
+
+impl Interrupt {
+    /// Nothing raised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Raises a report, unless a termination is raised already.
+    pub fn raise(&self, report: Report) {
+        let mut raised = self.report.lock();
+        if raised.as_ref().is_none_or(is_cancel) {
+            *raised = Some(report);
+        }
+        drop(raised);
+        self.notify.notify_waiters();
+    }
+
+    /// Raises `canceling statement due to user request`.
+    pub fn cancel(&self) {
+        self.raise(Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+    }
+
+    /// Raises `terminating connection due to administrator command`.
+    pub fn terminate(&self) {
+        self.raise(Report::new(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command"));
+    }
+
+    /// Waits until something is raised; it stays raised.
+    pub async fn raised(&self) -> Report {
+        loop {
+            let notified = self.notify.notified();
+            tokio::pin!(notified);
+            // Listening before looking, so that a report raised in between is not missed.
+            notified.as_mut().enable();
+            if let Some(report) = self.pending() {
+                return report;
+            }
+            notified.await;
+        }
+    }
+
+    /// What is raised now.
+    pub fn pending(&self) -> Option<Report> {
+        self.report.lock().clone()
+    }
+
+    /// Forgets a cancel; a termination stays.
+    pub fn clear(&self) {
+        let mut raised = self.report.lock();
+        if raised.as_ref().is_some_and(is_cancel) {
+            *raised = None;
+        }
+    }
+}
+
+/// Whether the report stops a statement only.
+fn is_cancel(report: &Report) -> bool {
+    report.sqlstate == SqlState::QUERY_CANCELED
+}
