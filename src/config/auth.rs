@@ -1,0 +1,75 @@
+//! `[auth]`: who may connect.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::{ConfigError, Secret, Setting};
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// Not at all: any user name is admitted.
+    Trust,
+    /// By a password that never crosses the wire.
+    ScramSha256,
+}
+
+/// `[auth]`.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// `method`: `trust` or `scram-sha-256`. Default `trust`, which is refused beyond loopback.
+    pub method: AuthMethod,
+    /// `allow_insecure`: `trust` on any address, for networks that something else guards. Default `false`.
+    pub allow_insecure: bool,
+    /// `[auth.users]`: user name to `SCRAM-SHA-256$iterations:salt$stored:server`, as `featgres hash-password` prints it. Default: none.
+    pub users: BTreeMap<String, Secret>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self { method: AuthMethod::Trust, allow_insecure: false, users: BTreeMap::new() }
+    }
+}
+
+impl AuthConfig {
+    pub(super) fn set(&mut self, path: &[&str], setting: &Setting) -> Result<(), ConfigError> {
+        match path {
+            ["method"] => {
+                self.method = match setting.text()? {
+                    "trust" => AuthMethod::Trust,
+                    "scram-sha-256" => AuthMethod::ScramSha256,
+                    "cert" => return Err(setting.not_built("client certificates", "Use scram-sha-256.")),
+                    "md5" | "password" => return Err(setting.bad("passwords are only taken by scram-sha-256")),
+                    _ => return Err(setting.bad("the methods are trust and scram-sha-256")),
+                }
+            }
+            ["allow_insecure"] => self.allow_insecure = setting.boolean()?,
+            ["users", name] => {
+                let verifier = setting.text()?;
+                if !is_verifier(verifier) {
+                    return Err(setting.bad("it must be a verifier as \"featgres hash-password\" prints it, SCRAM-SHA-256$4096:…$…:…"));
+                }
+                self.users.insert((*name).to_owned(), Secret::new(verifier));
+            }
+            _ => return Err(setting.unknown(["auth.method", "auth.allow_insecure", "auth.users"])),
+        }
+        Ok(())
+    }
+
+    pub(super) fn check(&self, listen: SocketAddr) -> Result<(), ConfigError> {
+        match self.method {
+            AuthMethod::Trust if !listen.ip().is_loopback() && !self.allow_insecure => Err(ConfigError::TrustBeyondLoopback { listen }),
+            AuthMethod::ScramSha256 if self.users.is_empty() => Err(ConfigError::NoUsers),
+            AuthMethod::Trust | AuthMethod::ScramSha256 => Ok(()),
+        }
+    }
+}
+
+/// `SCRAM-SHA-256$iterations:salt$stored:server`, by its shape.
+fn is_verifier(text: &str) -> bool {
+    let base64 = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
+    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else { return false };
+    let Some((iterations, salt)) = head.split_once(':') else { return false };
+    let Some((stored, server)) = keys.split_once(':') else { return false };
+    iterations.parse::<u32>().is_ok_and(|n| (1..=1_000_000).contains(&n)) && base64(salt) && base64(stored) && base64(server)
+}

@@ -1,0 +1,223 @@
+//! Each source, each refusal with its words, and that secrets stay in.
+
+use super::*;
+use crate::error::Report;
+
+fn load(text: &str) -> Result<Config, Report> {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<Config, Report> {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(Some(file.path()), environment, &Overrides::default()).map_err(|error| {
+        let mut report = Report::from(error);
+        report.message = report.message.replace(&file.path().display().to_string(), "f.toml");
+        report
+    })
+}
+
+fn refused(text: &str) -> (String, String) {
+    let report = load(text).unwrap_err();
+    assert_eq!(report.sqlstate.code(), "F0000");
+    (report.message, report.hint.unwrap_or_default())
+}
+
+const SQL: &str = "[catalogs.lake]\ntype = \"sql\"\nuri = \"sqlite:////lake/catalog.db\"\n";
+
+#[test]
+fn nothing_at_all_is_the_embedded_warehouse() {
+    let config = Config::load(None, [], &Overrides::default()).unwrap();
+    let directory = config.embedded.unwrap();
+    assert!(directory.is_absolute() && directory.ends_with("featgres-data"));
+    assert_eq!(config.catalogs["iceberg"].sqlite_path().unwrap(), directory.join("catalog.sqlite"));
+    assert!(config.registry.starts_with("file:///") && config.registry.ends_with("featgres-data/registry"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:5433");
+}
+
+#[test]
+fn a_file_with_catalogs_is_not_embedded() {
+    let config = load(&format!("project = \"asgard\"\nregistry = \"s3://bucket/registry\"\n{SQL}")).unwrap();
+    assert_eq!(config.embedded, None);
+    assert_eq!((config.project.as_str(), config.registry.as_str()), ("asgard", "s3://bucket/registry"));
+    assert_eq!(config.catalogs["lake"].catalog, "lake");
+}
+
+#[test]
+fn environment_beats_file_and_flags_beat_both() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "listen = \"127.0.0.1:1\"\n[limits]\nmax_connections = 7\n").unwrap();
+    let environment =
+        [("FEATGRES_LISTEN", "127.0.0.1:2"), ("FEATGRES_LIMITS__MAX_CONNECTIONS", "8")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let overrides = Overrides { listen: Some("127.0.0.1:3".to_owned()), registry: None };
+    let config = Config::load(Some(file.path()), environment, &overrides).unwrap();
+    assert_eq!((config.listen.port(), config.limits.max_connections), (3, 8));
+}
+
+#[test]
+fn the_original_deployments_variables_fill_what_is_open() {
+    let environment = [
+        ("S3_BUCKET", "lake"),
+        ("S3_ICEBERG_BASE_PATH", "iceberg/"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+        ("AWS_REGION", "eu-1"),
+    ];
+    let own = "[catalogs.own]\ntype = \"sql\"\nuri = \"sqlite:////o.db\"\nwarehouse = \"s3://own/\"\n\"s3.access-key-id\" = \"mine\"\ns3.region = \"us-1\"\n";
+    let config = load_with(&format!("{SQL}{own}"), &environment).unwrap();
+    assert_eq!(config.catalogs["lake"].warehouse.as_deref(), Some("s3://lake/iceberg/"));
+    let lake = config.catalogs["lake"].storage_properties();
+    assert_eq!(
+        lake.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+        ["s3.access-key-id=id", "s3.region=eu-1", "s3.secret-access-key=key"]
+    );
+    // A key of its own never meets the environment's secret.
+    let own = config.catalogs["own"].storage_properties();
+    assert_eq!(own.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["s3.access-key-id=mine", "s3.region=us-1"]);
+    assert_eq!(config.catalogs["own"].warehouse.as_deref(), Some("s3://own/"));
+    assert_eq!(config.registry_properties()["s3.region"], "eu-1");
+}
+
+#[test]
+fn properties_of_catalogs_come_from_the_environment_too() {
+    let config =
+        load_with(SQL, &[("FEATGRES_CATALOGS__LAKE__S3__ACCESS_KEY_ID", "id"), ("FEATGRES_CATALOGS__LAKE__CATALOG", "other")]).unwrap();
+    assert_eq!(config.catalogs["lake"].storage_properties()["s3.access-key-id"], "id");
+    assert_eq!(config.catalogs["lake"].catalog, "other");
+}
+
+#[test]
+fn unknown_keys_are_named_with_their_place_and_a_suggestion() {
+    let (message, hint) = refused("project = \"a\"\n\n[limits]\n  max_conections = 5\n");
+    assert_eq!(message, "f.toml:4:3: unknown setting \"limits.max_conections\"");
+    assert_eq!(hint, "Perhaps you meant \"limits.max_connections\".");
+    let (message, hint) = refused("[limts]\nmemory = \"1GiB\"\n");
+    assert_eq!((message.as_str(), hint.as_str()), ("f.toml:2:1: unknown setting \"limts.memory\"", "Perhaps you meant \"limits\"."));
+    let (message, hint) = refused("[catalogs.a]\ntype = \"sql\"\nurl = \"sqlite:////a\"\n");
+    assert_eq!(
+        (message.as_str(), hint.as_str()),
+        ("f.toml:3:1: unknown setting \"catalogs.a.url\"", "Perhaps you meant \"catalogs.a.uri\".")
+    );
+    let report = load_with("", &[("FEATGRES_LISTN", "x")]).unwrap_err();
+    assert_eq!(report.message, "environment variable FEATGRES_LISTN: unknown setting \"listn\"");
+    assert_eq!(report.hint.as_deref(), Some("Perhaps you meant \"listen\"."));
+    let (_, hint) = refused("zzz = 1\n");
+    assert_eq!(hint, "\"featgres print-config --defaults\" prints every setting there is.");
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    for (text, words) in [
+        ("[catalogs.a]\ntype = \"trino\"\n", "a catalog of type \"trino\""),
+        ("[catalogs.a]\ntype = \"nessie\"\n", "a catalog of type \"nessie\""),
+        ("[catalogs.a]\ntype = \"rest\"\n", "a catalog of type \"rest\""),
+        ("[catalogs.a]\ntype = \"sql\"\nuri = \"postgresql://u:p@h/d\"\n", "an Iceberg SQL catalog in PostgreSQL"),
+        ("[tls]\n", "TLS"),
+        ("[tls]\ncert = \"c.pem\"\n", "TLS"),
+        ("[http]\nlisten = \"127.0.0.1:9464\"\n", "the HTTP listener"),
+        ("[auth]\nmethod = \"cert\"\n", "client certificates"),
+    ] {
+        let (message, hint) = refused(text);
+        assert!(message.contains(&format!("asks for {words}, which this release does not have")), "{message}");
+        assert!(!hint.is_empty() && !message.contains("u:p@h"), "{message} {hint}");
+    }
+}
+
+#[test]
+fn bad_values_say_what_they_must_be() {
+    for (text, message) in [
+        ("listen = 5433\n", "f.toml:1:1: invalid value for \"listen\": it must be a string, not an integer"),
+        ("listen = \"5433\"\n", "f.toml:1:1: invalid value for \"listen\": it must be an address and a port, such as 127.0.0.1:5433"),
+        ("registry_refresh = 5\n", "f.toml:1:1: invalid value for \"registry_refresh\": it needs a unit: ms, s, min, h or d"),
+        (
+            "[limits]\nmemory = \"lots\"\n",
+            "f.toml:2:1: invalid value for \"limits.memory\": it must be a whole number with a unit, such as 512MiB",
+        ),
+        ("[limits]\nmemory = \"0\"\n", "f.toml:2:1: invalid value for \"limits.memory\": it must be more than zero"),
+        ("[limits]\nmax_connections = 0\n", "f.toml:2:1: invalid value for \"limits.max_connections\": it must be more than zero"),
+        (
+            "[limits]\nmax_message_size = \"3GiB\"\n",
+            "f.toml:2:1: invalid value for \"limits.max_message_size\": the protocol has no messages over 2GiB",
+        ),
+        (
+            "[telemetry]\nlevel = \"loud\"\n",
+            "f.toml:2:1: invalid value for \"telemetry.level\": the levels are off, error, warn, info, debug and trace",
+        ),
+        (
+            "[auth.users]\nalice = \"hunter2\"\n",
+            "f.toml:2:1: invalid value for \"auth.users.alice\": it must be a verifier as \"featgres hash-password\" prints it, SCRAM-SHA-256$4096:…$…:…",
+        ),
+        ("[catalogs.a]\n", "catalog \"a\" has no \"type\""),
+        ("[catalogs.a]\nuri = \"sqlite:////a\"\n", "catalog \"a\" has no \"type\""),
+        ("[catalogs.a]\ntype = \"sql\"\n", "catalog \"a\" has no \"uri\""),
+    ] {
+        assert_eq!(refused(text).0, message);
+    }
+    let (message, _) = refused("project = \"a\nlisten = 1");
+    assert!(message.starts_with("f.toml:1:"), "{message}");
+}
+
+#[test]
+fn trust_stays_on_loopback() {
+    let (message, hint) = refused("listen = \"0.0.0.0:5433\"\n");
+    assert_eq!(message, "authentication method \"trust\" is refused on 0.0.0.0:5433, which is not a loopback address");
+    assert!(hint.contains("allow_insecure = true"));
+    assert!(load("listen = \"0.0.0.0:5433\"\n[auth]\nallow_insecure = true\n").is_ok());
+    assert!(load("listen = \"[::1]:5433\"\n").is_ok());
+    assert_eq!(refused("[auth]\nmethod = \"scram-sha-256\"\n").0, "authentication method \"scram-sha-256\" has no users");
+}
+
+#[test]
+fn a_catalog_is_not_named_like_the_project_or_a_schema() {
+    assert_eq!(refused(&format!("project = \"lake\"\n{SQL}")).0, "catalog \"lake\" has the name of the project");
+    assert_eq!(refused(&SQL.replace("lake]", "public]")).0, "catalog name \"public\" is reserved");
+}
+
+#[test]
+fn secrets_do_not_get_out() {
+    let verifier = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
+    let text = format!(
+        "[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\n\"a.b\" = \"{verifier}\"\n{SQL}\"s3.secret-access-key\" = \"hunter2\"\n\"s3.endpoint\" = \"http://h\"\n"
+    );
+    let config = load(&text).unwrap();
+    assert_eq!(config.auth.users["a.b"].expose(), verifier);
+    let printed = config.to_toml();
+    assert!(!printed.contains("hunter2") && !printed.contains("c2FsdA"), "{printed}");
+    assert!(
+        printed.contains("\"s3.secret-access-key\" = \"***\"") && printed.contains("\"a.b\" = \"***\"") && printed.contains("http://h"),
+        "{printed}"
+    );
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_printed_loads_again_to_the_same() {
+    let text = format!(
+        "project = \"p\"\nregistry = \"s3://b/r\"\n[limits]\nmemory = \"512MiB\"\nstatement_timeout = \"90s\"\n[telemetry]\nformat = \"json\"\n{SQL}"
+    );
+    let printed = load(&text).unwrap().to_toml();
+    assert!(printed.contains("memory = \"512MiB\"") && printed.contains("statement_timeout = \"90s\""), "{printed}");
+    assert_eq!(load(&printed).unwrap().to_toml(), printed);
+}
+
+#[test]
+fn sizes_and_times() {
+    for (text, bytes) in [("512MiB", 512 << 20), ("64 KiB", 64 << 10), ("1024", 1024), ("2GB", 2_000_000_000), ("0", 0)] {
+        assert_eq!(parse_size(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "MiB", "-1", "1.5GiB", "99999999999TiB", "5 parsecs"] {
+        assert!(parse_size(text).is_err(), "{text}");
+    }
+    for (text, millis) in [("30s", 30_000), ("1500ms", 1500), ("5min", 300_000), ("2h", 7_200_000), ("1d", 86_400_000), ("0", 0)] {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["", "30", "s", "-1s", "1.5s", "400d", "5 fortnights"] {
+        assert!(parse_duration(text).is_err(), "{text}");
+    }
+    assert_eq!((format_size(1536), format_size(1 << 30), format_size(0)), ("1536B".to_owned(), "1GiB".to_owned(), "0".to_owned()));
+    assert_eq!(
+        (format_duration(Duration::from_millis(1500)), format_duration(Duration::from_secs(60))),
+        ("1500ms".to_owned(), "1min".to_owned())
+    );
+}
