@@ -38,5 +38,7 @@ pub mod config;
 pub mod error;
 /// PostgreSQL's types for Arrow's.
 pub mod pg_type;
+/// PostgreSQL's spelling of names, strings and intervals, for everything that prints DDL.
+pub mod spelling;
 /// Log lines and counters.
 pub mod telemetry;

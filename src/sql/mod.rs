@@ -1,9 +1,27 @@
 //! Text to statements. Our own keywords are parsed here; everything else is sqlparser's PostgreSQL dialect, with what it
 //! cannot parse rewritten as tokens, so that positions survive. No SQL is printed from a tree to be parsed again.
+//!
+//! Positions are characters of the whole text, counted from 1. In sqlparser's trees they are the *columns* of spans, on
+//! line 1 always: [`position_of`] reads them.
 
 mod ast;
+mod definitions;
+mod dialect;
+mod display;
+mod error;
+pub mod interval;
+mod parser;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+mod tokens;
 
 pub use ast::{
     ColumnRename, CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition,
     ObjectKind, PinClause, Show, SourceClause, SourceName, Statement, StatementText, WithOption,
 };
+pub use error::SqlError;
+pub use parser::{parse, parse_entity_query};
+pub use tokens::position_of;
+
+pub use crate::spelling::{quote_ident, quote_literal};

@@ -1,0 +1,147 @@
+//! What sqlparser 0.62 cannot parse, or parses into a tree that cannot carry it, is rewritten here as tokens, so that
+//! every position survives:
+//!
+//! - `TABLE t` as a query becomes `SELECT * FROM t`.
+//! - `FOR VERSION AS OF x` and `FOR TIMESTAMP AS OF x` after a table's name become spellings that it does parse; the tree
+//!   then holds `TableVersion::VersionAsOf` and `TableVersion::TimestampAsOf`. The engine's own planner drops table
+//!   versions silently: whoever plans must read them from the tree.
+//! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
+
+use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
+
+use crate::spelling::is_reserved;
+
+/// Tokens ready for sqlparser.
+pub(super) struct Rewritten {
+    /// The tokens.
+    pub(super) tokens: Vec<TokenWithSpan>,
+    /// Whether table versions are in them.
+    pub(super) versioned: bool,
+    /// Where a table version in another system's spelling stands, which sqlparser would take for ours.
+    pub(super) foreign_version: Option<usize>,
+}
+
+/// An unquoted word with its keyword.
+pub(super) fn word(value: &str, span: Span) -> TokenWithSpan {
+    let keyword = ALL_KEYWORDS.binary_search(&value.to_ascii_uppercase().as_str()).map_or(Keyword::NoKeyword, |at| ALL_KEYWORDS_INDEX[at]);
+    TokenWithSpan { token: Token::Word(Word { value: value.to_owned(), quote_style: None, keyword }), span }
+}
+
+/// Whether the token is this unquoted word.
+pub(super) fn is_word(token: Option<&TokenWithSpan>, wanted: &str) -> bool {
+    matches!(token, Some(TokenWithSpan { token: Token::Word(word), .. }) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}
+
+/// Whether these unquoted words stand at `index`.
+pub(super) fn are_words(tokens: &[TokenWithSpan], index: usize, wanted: &[&str]) -> bool {
+    wanted.iter().enumerate().all(|(at, wanted)| is_word(tokens.get(index + at), wanted))
+}
+
+/// Rewrites one statement's tokens.
+pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
+    let mut rewritten = Rewritten { tokens: Vec::with_capacity(tokens.len() + 8), versioned: false, foreign_version: None };
+    let mut index = utility(tokens, &mut rewritten.tokens);
+    // Of each open bracket: whether it begins with WITH, so that a query may follow a closing bracket in it.
+    let mut in_with = vec![is_word(tokens.first(), "WITH")];
+    while let Some(token) = tokens.get(index) {
+        match token.token {
+            Token::LParen => in_with.push(is_word(tokens.get(index + 1), "WITH")),
+            Token::RParen => drop(in_with.pop()),
+            _ => {}
+        }
+        if is_word(Some(token), "TABLE") && begins_query(tokens, index, in_with.last() == Some(&true)) && names_table(tokens.get(index + 1))
+        {
+            let span = token.span;
+            rewritten.tokens.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
+            index += 1;
+        } else if are_words(tokens, index, &["FOR", "VERSION", "AS", "OF"]) && index > 0 {
+            // VERSION AS OF takes bare numbers only, so versions travel as FOR SYSTEM_TIME until the tree is there.
+            rewritten.tokens.extend([token.clone(), word("SYSTEM_TIME", tokens[index + 1].span)]);
+            rewritten.versioned = true;
+            index += 2;
+        } else if are_words(tokens, index, &["FOR", "TIMESTAMP", "AS", "OF"]) && index > 0 {
+            rewritten.versioned = true;
+            index += 1;
+            // TIMESTAMP AS OF follows by itself, and must not be met again.
+            rewritten.tokens.push(tokens[index].clone());
+            index += 1;
+        } else {
+            if is_word(Some(token), "SYSTEM_TIME")
+                || ["VERSION", "TIMESTAMP"].iter().any(|first| are_words(tokens, index, &[first, "AS", "OF"]))
+            {
+                rewritten.foreign_version.get_or_insert(token.span.start.column as usize);
+            }
+            rewritten.tokens.push(token.clone());
+            index += 1;
+        }
+    }
+    rewritten
+}
+
+/// `TABLE` begins a query at the start of a statement, a bracket, a set operation, or after what a query follows.
+fn begins_query(tokens: &[TokenWithSpan], index: usize, in_with: bool) -> bool {
+    let Some(before) = index.checked_sub(1).map(|before| &tokens[before]) else { return true };
+    match &before.token {
+        Token::LParen => true,
+        Token::Word(word) if word.quote_style.is_none() => match word.keyword {
+            Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::AS | Keyword::EXPLAIN | Keyword::VERBOSE => true,
+            // EXPLAIN ANALYZE TABLE t, not ANALYZE TABLE t.
+            Keyword::ANALYZE => index > 1,
+            // UNION ALL TABLE t; not GRANT … ON ALL TABLES.
+            Keyword::ALL | Keyword::DISTINCT => {
+                index > 1 && ["UNION", "EXCEPT", "INTERSECT"].iter().any(|operator| is_word(tokens.get(index - 2), operator))
+            }
+            // DECLARE c CURSOR FOR TABLE t.
+            Keyword::FOR => is_word(tokens.first(), "DECLARE"),
+            _ => false,
+        },
+        // WITH x AS (…) TABLE x; EXPLAIN (…) TABLE x; INSERT INTO t (a) TABLE x.
+        Token::RParen => ["EXPLAIN", "INSERT"].iter().any(|first| is_word(tokens.first(), first)) || in_with,
+        _ => false,
+    }
+}
+
+fn names_table(token: Option<&TokenWithSpan>) -> bool {
+    match token.map(|token| &token.token) {
+        Some(Token::Word(word)) => word.quote_style.is_some() || !is_reserved(&word.value.to_ascii_lowercase()),
+        _ => false,
+    }
+}
+
+/// Synonyms at the beginning of utility statements; returns how many tokens were read.
+fn utility(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let Some(first) = tokens.first() else { return 0 };
+    let starts = |words: &[&str]| are_words(tokens, 0, words);
+    if starts(&["ABORT"]) {
+        out.push(word("ROLLBACK", first.span));
+        1
+    } else if starts(&["END"]) {
+        out.push(word("COMMIT", first.span));
+        1
+    } else if starts(&["SET", "SESSION", "CHARACTERISTICS"]) || starts(&["SET", "SESSION", "AUTHORIZATION"]) {
+        0
+    } else if starts(&["SET", "SESSION"]) {
+        // SESSION is what SET means without it.
+        out.push(first.clone());
+        2
+    } else if starts(&["FETCH"]) {
+        fetch(tokens, out)
+    } else {
+        0
+    }
+}
+
+/// `FETCH c`, `FETCH 10 c`: sqlparser wants a direction and FROM.
+fn fetch(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let [first, middle @ .., name] = tokens else { return 0 };
+    let named = middle.last().is_some_and(|last| is_word(Some(last), "FROM") || is_word(Some(last), "IN"));
+    let direction = if named { &middle[..middle.len() - 1] } else { middle };
+    out.push(first.clone());
+    if direction.is_empty() {
+        out.push(word("NEXT", first.span));
+    }
+    out.extend_from_slice(direction);
+    out.extend([word("FROM", name.span), name.clone()]);
+    tokens.len()
+}

@@ -1,0 +1,2 @@
+//! Statements in, trees, positions and words out.
+use super::*;
