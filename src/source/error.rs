@@ -1,5 +1,7 @@
 //! What can go wrong between a table's name and its rows.
 
+use super::TableIdent;
+use super::iceberg::FormatError;
 use crate::error::{ReportError, SqlState, perhaps_you_meant};
 use crate::storage::StorageError;
 
@@ -14,6 +16,92 @@ pub enum SourceError {
         /// What there is.
         known: Vec<String>,
     },
+    /// No such namespace.
+    #[error("schema \"{schema}\" does not exist in catalog \"{catalog}\"")]
+    UnknownSchema {
+        /// The catalog.
+        catalog: String,
+        /// As asked.
+        schema: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// No such table.
+    #[error("table \"{ident}\" does not exist")]
+    UnknownTable {
+        /// As asked.
+        ident: TableIdent,
+        /// The tables of its schema.
+        known: Vec<String>,
+    },
+    /// No such branch or tag.
+    #[error("{kind} \"{name}\" of table \"{ident}\" does not exist")]
+    UnknownReference {
+        /// The table.
+        ident: TableIdent,
+        /// `branch`, `tag`, or `tag or branch`.
+        kind: &'static str,
+        /// As asked.
+        name: String,
+        /// What there is of that kind.
+        known: Vec<String>,
+    },
+    /// No such snapshot: it never was, or has expired.
+    #[error("snapshot {snapshot_id} of table \"{ident}\" does not exist or has expired")]
+    UnknownSnapshot {
+        /// The table.
+        ident: TableIdent,
+        /// As asked.
+        snapshot_id: i64,
+    },
+    /// Before the table's first snapshot (that is still logged).
+    #[error("table \"{ident}\" has no snapshot that was current at {at}")]
+    NoSnapshotAt {
+        /// The table.
+        ident: TableIdent,
+        /// As asked, UTC.
+        at: String,
+    },
+    /// A file of the pinned snapshot is gone.
+    #[error("snapshot of table \"{ident}\" has expired: \"{url}\" no longer exists")]
+    SnapshotExpired {
+        /// The table.
+        ident: TableIdent,
+        /// The file.
+        url: String,
+    },
+    /// A file of the table is damaged, or asks for what is not read.
+    #[error("table \"{ident}\": {source}")]
+    Format {
+        /// The table.
+        ident: TableIdent,
+        /// Which file, and what.
+        source: FormatError,
+    },
+    /// The catalog cannot be reached or opened.
+    #[error("catalog \"{catalog}\" cannot be reached: {reason}")]
+    CatalogUnreachable {
+        /// The catalog.
+        catalog: String,
+        /// In the driver's words, without credentials.
+        reason: String,
+    },
+    /// The catalog answered with an error, or nonsense.
+    #[error("catalog \"{catalog}\" failed: {reason}")]
+    CatalogFailed {
+        /// The catalog.
+        catalog: String,
+        /// In the driver's words.
+        reason: String,
+    },
+    /// A catalog's setting that cannot be.
+    #[error("catalog \"{catalog}\": {reason}")]
+    BadSetting {
+        /// The catalog.
+        catalog: String,
+        /// Why.
+        reason: String,
+    },
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -22,15 +110,33 @@ pub enum SourceError {
 impl ReportError for SourceError {
     fn sqlstate(&self) -> SqlState {
         match self {
-            Self::UnknownCatalog { .. } => SqlState::INVALID_SCHEMA_NAME,
+            Self::UnknownCatalog { .. } | Self::UnknownSchema { .. } => SqlState::INVALID_SCHEMA_NAME,
+            Self::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
+            Self::UnknownReference { .. } => SqlState::UNDEFINED_OBJECT,
+            Self::UnknownSnapshot { .. } | Self::SnapshotExpired { .. } => SqlState::SNAPSHOT_EXPIRED,
+            Self::NoSnapshotAt { .. } => SqlState::INVALID_PARAMETER_VALUE,
+            Self::Format { source, .. } => source.sqlstate(),
+            Self::CatalogUnreachable { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+            Self::CatalogFailed { .. } => SqlState::FDW_ERROR,
+            Self::BadSetting { .. } => SqlState::CONFIG_FILE_ERROR,
             Self::Storage(error) => error.sqlstate(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownCatalog { name, known } => perhaps_you_meant(name, known.iter().map(String::as_str)),
+            Self::UnknownCatalog { name, known }
+            | Self::UnknownSchema { schema: name, known, .. }
+            | Self::UnknownReference { name, known, .. } => perhaps_you_meant(name, known.iter().map(String::as_str)),
+            Self::UnknownTable { ident, known } => perhaps_you_meant(&ident.table, known.iter().map(String::as_str)),
+            Self::SnapshotExpired { .. } => Some("Run the statement again to read the table's current snapshot.".to_owned()),
+            Self::Format { source, .. } => source.hint(),
             Self::Storage(error) => error.hint(),
+            Self::UnknownSnapshot { .. }
+            | Self::NoSnapshotAt { .. }
+            | Self::CatalogUnreachable { .. }
+            | Self::CatalogFailed { .. }
+            | Self::BadSetting { .. } => None,
         }
     }
 }

@@ -10,12 +10,16 @@ use async_trait::async_trait;
 
 use crate::storage::Storage;
 
+mod cache;
 mod error;
 pub mod iceberg;
+mod reference;
 mod snapshot;
+pub mod sql;
 
+pub use cache::{DEFAULT_CACHE_BYTES, FileCache};
 pub use error::SourceError;
-pub use snapshot::TableSnapshot;
+pub use snapshot::{ScanFiles, TableSnapshot};
 
 /// A source table's name: always three parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -83,12 +87,18 @@ pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 pub struct Sources {
     catalogs: BTreeMap<String, Arc<dyn SourceCatalog>>,
+    cache: Arc<FileCache>,
 }
 
 impl Sources {
     /// These catalogs.
     pub fn new(catalogs: impl IntoIterator<Item = Arc<dyn SourceCatalog>>) -> Self {
-        Self { catalogs: catalogs.into_iter().map(|catalog| (catalog.name().to_owned(), catalog)).collect() }
+        Self::with_cache(catalogs, Arc::default())
+    }
+
+    /// These catalogs, over a cache of the caller's making.
+    pub fn with_cache(catalogs: impl IntoIterator<Item = Arc<dyn SourceCatalog>>, cache: Arc<FileCache>) -> Self {
+        Self { catalogs: catalogs.into_iter().map(|catalog| (catalog.name().to_owned(), catalog)).collect(), cache }
     }
 
     /// Their names, sorted.

@@ -1,17 +1,169 @@
-//! [`TableSnapshot`]: a table pinned to one snapshot.
+//! [`TableSnapshot`]: a table pinned to one snapshot, and the files that it is made of.
+//!
+//! Pinning reads pointer and metadata only; manifests are read by [`TableSnapshot::scan_files`], a bounded number at a
+//! time, through the process-wide cache. Everything below a pinned snapshot is immutable, so a file that is missing
+//! means that the snapshot was expired under the reader: 72000, never fewer rows.
 
 use std::sync::Arc;
 
-use super::{TableIdent, TablePointer};
-use crate::storage::Storage;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::cache::{FileCache, unfold};
+use super::iceberg::{
+    DataFile, DeleteFile, DeleteIndex, DeleteKind, DeletionVector, FileFormat, FormatError, Manifest, ManifestContent, ManifestFile,
+    Schema, Snapshot, TableMetadata,
+};
+use super::{SourceError, TableIdent, TablePointer};
+use crate::storage::{Storage, StorageError};
+
+/// How many manifests of one scan are fetched at a time.
+const CONCURRENT_MANIFESTS: usize = 16;
 
 /// A table pinned to one snapshot: what a statement reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TableSnapshot {
     /// Its name.
     pub ident: TableIdent,
     /// What the catalog said.
     pub pointer: TablePointer,
+    /// The metadata that the pointer leads to.
+    pub metadata: Arc<TableMetadata>,
+    /// The schema that it is read with.
+    pub schema: Arc<Schema>,
+    /// The snapshot; none is a table that was never written.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Where its files are.
     pub storage: Arc<Storage>,
+    pub(super) cache: Arc<FileCache>,
+}
+
+/// The live files of a snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct ScanFiles {
+    /// Data files, all of them Parquet and not encrypted.
+    pub data_files: Vec<DataFile>,
+    /// Delete files: Parquet, or Puffin for vectors.
+    pub delete_files: Vec<Arc<DeleteFile>>,
+    /// Manifests that were skipped by the caller's word.
+    pub manifests_skipped: usize,
+    /// Manifests that were read.
+    pub manifests_read: usize,
+}
+
+impl TableSnapshot {
+    /// The snapshot's number; none for a table that was never written.
+    pub fn snapshot_id(&self) -> Option<i64> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.snapshot_id)
+    }
+
+    /// The table's identity; version 1 may have none.
+    pub fn table_uuid(&self) -> Option<&str> {
+        self.metadata.table_uuid.as_deref()
+    }
+
+    /// The error of a file that is damaged or unsupported, with this table's name.
+    pub fn format_error(&self, source: FormatError) -> SourceError {
+        SourceError::Format { ident: self.ident.clone(), source }
+    }
+
+    /// The error of a file of this snapshot: gone is expired.
+    pub fn storage_error(&self, error: StorageError) -> SourceError {
+        match error {
+            StorageError::NotFound { url } => SourceError::SnapshotExpired { ident: self.ident.clone(), url },
+            other => SourceError::Storage(other),
+        }
+    }
+
+    /// Its manifests, none read yet.
+    pub async fn manifests(&self) -> Result<Vec<ManifestFile>, SourceError> {
+        let Some(snapshot) = &self.snapshot else { return Ok(Vec::new()) };
+        if snapshot.key_id.is_some() {
+            let url = snapshot.manifest_list.as_deref().unwrap_or(&self.pointer.metadata_location);
+            return Err(self.format_error(FormatError::unsupported(url, "encrypted manifest lists are")));
+        }
+        match (&snapshot.manifest_list, &snapshot.manifests) {
+            (Some(url), _) => {
+                let list = self.cache.manifest_list(&self.storage, url).await;
+                Ok(list.map_err(|error| unfold(self, error))?.manifests.clone())
+            }
+            (None, Some(paths)) => Ok(paths.iter().map(|path| ManifestFile::inline(path)).collect()),
+            (None, None) => {
+                let reason = format!("snapshot {} has neither a manifest list nor manifests", snapshot.snapshot_id);
+                Err(self.format_error(FormatError::damaged(&self.pointer.metadata_location, reason)))
+            }
+        }
+    }
+
+    /// Its live files, less those of manifests that `keep_manifest` refuses.
+    pub async fn scan_files(&self, keep_manifest: &(dyn Fn(&ManifestFile) -> bool + Send + Sync)) -> Result<ScanFiles, SourceError> {
+        let all = self.manifests().await?;
+        let total = all.len();
+        let kept: Vec<ManifestFile> = all.into_iter().filter(|manifest| !manifest.is_dead() && keep_manifest(manifest)).collect();
+        let mut files = ScanFiles { manifests_skipped: total - kept.len(), manifests_read: kept.len(), ..ScanFiles::default() };
+        let mut read = stream::iter(kept)
+            .map(|manifest| async move {
+                let parsed = self.manifest(&manifest).await?;
+                Ok::<_, SourceError>((manifest, parsed))
+            })
+            .buffered(CONCURRENT_MANIFESTS);
+        while let Some((manifest, parsed)) = read.try_next().await? {
+            match manifest.content {
+                ManifestContent::Data => {
+                    files.data_files.extend(parsed.data_files(&manifest).map_err(|error| self.format_error(error))?);
+                }
+                ManifestContent::Deletes => {
+                    let deletes = parsed.delete_files(&manifest).map_err(|error| self.format_error(error))?;
+                    files.delete_files.extend(deletes.into_iter().map(Arc::new));
+                }
+            }
+        }
+        files
+            .data_files
+            .iter()
+            .try_for_each(|file| readable(&file.path, &file.format, file.encrypted, "data files"))
+            .and_then(|()| {
+                files
+                    .delete_files
+                    .iter()
+                    .filter(|file| file.kind != DeleteKind::Vector)
+                    .try_for_each(|file| readable(&file.path, &file.format, file.encrypted, "delete files"))
+            })
+            .map_err(|error| self.format_error(error))?;
+        Ok(files)
+    }
+
+    async fn manifest(&self, manifest: &ManifestFile) -> Result<Arc<Manifest>, SourceError> {
+        if manifest.encrypted {
+            return Err(self.format_error(FormatError::unsupported(&manifest.path, "encrypted manifests are")));
+        }
+        self.cache.manifest(&self.storage, manifest, &self.metadata).await.map_err(|error| unfold(self, error))
+    }
+
+    /// The deletes of a scan, ready for lookups by data file.
+    pub fn delete_index(&self, files: &ScanFiles) -> Result<DeleteIndex, SourceError> {
+        DeleteIndex::new(&files.delete_files, &self.metadata).map_err(|error| self.format_error(error))
+    }
+
+    /// Reads a deletion vector by one ranged GET and checks all of it.
+    pub async fn deletion_vector(&self, delete: &DeleteFile) -> Result<DeletionVector, SourceError> {
+        let range = delete.content_offset.zip(delete.content_size).and_then(|(offset, size)| {
+            let (start, size) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
+            Some(start..start.checked_add(size)?)
+        });
+        let Some(range) = range else {
+            return Err(self.format_error(FormatError::damaged(&delete.path, "deletion vector: its place in the file is impossible")));
+        };
+        let blob = self.storage.read_range(&delete.path, range).await.map_err(|error| self.storage_error(error))?;
+        DeletionVector::parse(&blob, delete).map_err(|error| self.format_error(error))
+    }
+}
+
+fn readable(path: &str, format: &FileFormat, encrypted: bool, what: &str) -> Result<(), FormatError> {
+    if encrypted {
+        return Err(FormatError::unsupported(path, format!("encrypted {what} are")));
+    }
+    match format {
+        FileFormat::Parquet => Ok(()),
+        other => Err(FormatError::unsupported(path, format!("{other} {what} are"))),
+    }
 }

@@ -1,0 +1,150 @@
+//! The process-wide cache of parsed metadata files, manifest lists and manifests.
+//!
+//! All three are immutable under their URL, so an entry is never stale: only the pointer to a metadata file has a
+//! lifetime, and that is not kept here. Entries are weighed by about what they take in memory and bounded in sum; of
+//! several statements that miss the same file one reads it and the others wait. Keys hold the storage's identity: the
+//! same URL can be two objects behind two endpoints.
+//!
+//! Parsing large files runs off the async threads; should a decoder panic on hostile bytes, the file is reported as
+//! damaged and the process lives on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::iceberg::{FormatError, Manifest, ManifestFile, ManifestList, TableMetadata};
+use super::{SourceError, TableSnapshot};
+use crate::storage::{Storage, StorageError};
+
+/// The default bound in bytes.
+pub const DEFAULT_CACHE_BYTES: u64 = 256 << 20;
+
+/// Smaller files are parsed where they arrive: a thread switch would cost more.
+const PARSE_INLINE: usize = 16 << 10;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    storage: u64,
+    url: Box<str>,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Metadata(Arc<TableMetadata>, usize),
+    ManifestList(Arc<ManifestList>),
+    Manifest(Arc<Manifest>),
+}
+
+#[derive(Debug, Clone)]
+struct Weight;
+
+impl Weighter<Key, Entry> for Weight {
+    fn weight(&self, key: &Key, entry: &Entry) -> u64 {
+        let entry = match entry {
+            Entry::Metadata(_, weight) => *weight,
+            Entry::ManifestList(list) => list.weight(),
+            Entry::Manifest(manifest) => manifest.weight(),
+        };
+        (key.url.len() + entry + 64) as u64
+    }
+}
+
+/// Why a file could not be had; the table's name is added by [`unfold`].
+#[derive(Debug)]
+pub(super) enum FileError {
+    Storage(StorageError),
+    Format(FormatError),
+}
+
+/// With the table's name, and "gone" as "expired".
+pub(super) fn unfold(table: &TableSnapshot, error: FileError) -> SourceError {
+    match error {
+        FileError::Storage(error) => table.storage_error(error),
+        FileError::Format(error) => table.format_error(error),
+    }
+}
+
+/// Parsed files by URL.
+pub struct FileCache {
+    entries: Cache<Key, Entry, Weight>,
+}
+
+impl std::fmt::Debug for FileCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileCache").field("entries", &self.entries.len()).field("weight", &self.entries.weight()).finish()
+    }
+}
+
+impl Default for FileCache {
+    fn default() -> Self {
+        Self::new(DEFAULT_CACHE_BYTES)
+    }
+}
+
+impl FileCache {
+    /// At most about this many bytes.
+    pub fn new(bytes: u64) -> Self {
+        // Entries of a few KiB are typical; the estimate only sizes the first allocation.
+        let items = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX).clamp(64, 1 << 16);
+        Self { entries: Cache::with_weighter(items, bytes, Weight) }
+    }
+
+    async fn load(
+        &self,
+        storage: &Arc<Storage>,
+        url: &str,
+        parse: impl FnOnce(Bytes) -> Result<Entry, FormatError> + Send + 'static,
+    ) -> Result<Entry, FileError> {
+        let key = Key { storage: storage.identity(), url: url.into() };
+        let read = async {
+            let bytes = storage.read(url).await.map_err(FileError::Storage)?;
+            if bytes.len() <= PARSE_INLINE {
+                return parse(bytes).map_err(FileError::Format);
+            }
+            match tokio::task::spawn_blocking(move || parse(bytes)).await {
+                Ok(parsed) => parsed.map_err(FileError::Format),
+                Err(error) if error.is_panic() => Err(FileError::Format(FormatError::damaged(url, "it cannot be decoded"))),
+                Err(_) => Err(FileError::Format(FormatError::damaged(url, "decoding was interrupted"))),
+            }
+        };
+        self.entries.get_or_insert_async(&key, read).await
+    }
+
+    pub(super) async fn metadata(&self, storage: &Arc<Storage>, url: &str) -> Result<Arc<TableMetadata>, FileError> {
+        let name = url.to_owned();
+        let parse = move |bytes: Bytes| {
+            // Text unfolds to structs of about three times its size; gzip to about ten times.
+            let factor = if bytes.starts_with(&[0x1f, 0x8b]) { 30 } else { 3 };
+            TableMetadata::parse(&bytes, &name).map(|metadata| Entry::Metadata(Arc::new(metadata), bytes.len() * factor))
+        };
+        match self.load(storage, url, parse).await? {
+            Entry::Metadata(metadata, _) => Ok(metadata),
+            _ => Err(FileError::Format(FormatError::damaged(url, "it is used as metadata and as a manifest"))),
+        }
+    }
+
+    pub(super) async fn manifest_list(&self, storage: &Arc<Storage>, url: &str) -> Result<Arc<ManifestList>, FileError> {
+        let name = url.to_owned();
+        let parse = move |bytes: Bytes| ManifestList::parse(&bytes, &name).map(|list| Entry::ManifestList(Arc::new(list)));
+        match self.load(storage, url, parse).await? {
+            Entry::ManifestList(list) => Ok(list),
+            _ => Err(FileError::Format(FormatError::damaged(url, "it is used as manifest list and as something else"))),
+        }
+    }
+
+    pub(super) async fn manifest(
+        &self,
+        storage: &Arc<Storage>,
+        manifest: &ManifestFile,
+        metadata: &Arc<TableMetadata>,
+    ) -> Result<Arc<Manifest>, FileError> {
+        let (listed, metadata) = (manifest.clone(), Arc::clone(metadata));
+        let parse = move |bytes: Bytes| Manifest::parse(&bytes, &listed, &metadata).map(|manifest| Entry::Manifest(Arc::new(manifest)));
+        match self.load(storage, &manifest.path, parse).await? {
+            Entry::Manifest(manifest) => Ok(manifest),
+            _ => Err(FileError::Format(FormatError::damaged(&manifest.path, "it is used as manifest and as something else"))),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Bounds, promotions, keys.

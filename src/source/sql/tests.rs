@@ -1,0 +1,1 @@
+//! The catalog on databases of our own making.

@@ -1,0 +1,1 @@
+//! URLs, keys, ranges and durable puts.
