@@ -113,3 +113,6 @@ impl Sources {
             .ok_or_else(|| SourceError::UnknownCatalog { name: name.to_owned(), known: self.catalogs.keys().cloned().collect() })
     }
 }
+
+#[cfg(test)]
+mod fixtures_tests;
