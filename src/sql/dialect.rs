@@ -51,6 +51,13 @@ impl Dialect for FeatgresDialect {
         }
     }
 
+    // sqlparser reads COLLATE after a first operand only: not after a cast.
+    fn parse_infix(&self, parser: &mut Parser, expression: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        parser
+            .parse_keyword(Keyword::COLLATE)
+            .then(|| Ok(Expr::Collate { expr: Box::new(expression.clone()), collation: parser.parse_object_name(false)? }))
+    }
+
     fn supports_table_versioning(&self) -> bool {
         self.versioned
     }

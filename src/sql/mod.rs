@@ -22,6 +22,6 @@ pub use ast::{
 };
 pub use error::SqlError;
 pub use parser::{parse, parse_entity_query};
-pub use tokens::position_of;
+pub use tokens::{STACK_SIZE, position_of};
 
 pub use crate::spelling::{quote_ident, quote_literal};

@@ -80,6 +80,7 @@ const NOT_SUPPORTED: &[(&[&str], &str)] = &[
     (&["GRANT"], "GRANT"),
     (&["REVOKE"], "REVOKE"),
     (&["REFRESH", "MATERIALIZED", "VIEW"], "REFRESH MATERIALIZED VIEW"),
+    (&["SET", "CONSTRAINTS"], "SET CONSTRAINTS"),
     (&["MOVE"], "MOVE"),
     (&["CHECKPOINT"], "CHECKPOINT"),
     (&["REINDEX"], "REINDEX"),

@@ -50,7 +50,9 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
             Token::RParen => drop(in_with.pop()),
             _ => {}
         }
-        if is_word(Some(token), "TABLE") && begins_query(tokens, index, in_with.last() == Some(&true)) && names_table(tokens.get(index + 1))
+        if is_word(Some(token), "TABLE")
+            && begins_query(tokens, index, in_with.last() == Some(&true), in_with.len() == 1)
+            && names_table(tokens.get(index + 1))
         {
             let span = token.span;
             rewritten.tokens.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
@@ -80,8 +82,11 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
 }
 
 /// `TABLE` begins a query at the start of a statement, a bracket, a set operation, or after what a query follows.
-fn begins_query(tokens: &[TokenWithSpan], index: usize, in_with: bool) -> bool {
+fn begins_query(tokens: &[TokenWithSpan], index: usize, in_with: bool, top_level: bool) -> bool {
     let Some(before) = index.checked_sub(1).map(|before| &tokens[before]) else { return true };
+    if is_word(tokens.first(), "INSERT") && index > 2 && top_level {
+        return true;
+    }
     match &before.token {
         Token::LParen => true,
         Token::Word(word) if word.quote_style.is_none() => match word.keyword {
@@ -113,22 +118,78 @@ fn names_table(token: Option<&TokenWithSpan>) -> bool {
 fn utility(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
     let Some(first) = tokens.first() else { return 0 };
     let starts = |words: &[&str]| are_words(tokens, 0, words);
-    if starts(&["ABORT"]) {
+    if starts(&["SET", "SESSION"]) && !starts(&["SET", "SESSION", "CHARACTERISTICS"]) && !starts(&["SET", "SESSION", "AUTHORIZATION"]) {
+        // SESSION is what SET means without it.
+        out.push(first.clone());
+        2
+    } else if starts(&["ABORT"]) {
         out.push(word("ROLLBACK", first.span));
         1
     } else if starts(&["END"]) {
         out.push(word("COMMIT", first.span));
         1
-    } else if starts(&["SET", "SESSION", "CHARACTERISTICS"]) || starts(&["SET", "SESSION", "AUTHORIZATION"]) {
-        0
-    } else if starts(&["SET", "SESSION"]) {
-        // SESSION is what SET means without it.
-        out.push(first.clone());
-        2
+    } else if starts(&["RESET", "TIME", "ZONE"]) {
+        out.extend([first.clone(), word("timezone", tokens[1].span)]);
+        3
+    } else if starts(&["RESET", "SESSION", "AUTHORIZATION"]) {
+        out.extend([first.clone(), word("session_authorization", tokens[1].span)]);
+        3
+    } else if starts(&["BEGIN"]) || starts(&["START", "TRANSACTION"]) || starts(&["SET", "TRANSACTION"]) || starts(&["SET", "SESSION"]) {
+        // Without serializable snapshots to wait for, [NOT] DEFERRABLE asks for what is so anyway.
+        out.extend(without_deferrable(tokens));
+        tokens.len()
+    } else if starts(&["COPY"]) {
+        copy(tokens, out);
+        tokens.len()
     } else if starts(&["FETCH"]) {
         fetch(tokens, out)
     } else {
         0
+    }
+}
+
+fn without_deferrable(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if !is_word(Some(token), "DEFERRABLE") {
+            kept.push(token.clone());
+            continue;
+        }
+        kept.pop_if(|before| is_word(Some(before), "NOT"));
+        kept.pop_if(|before| before.token == Token::Comma);
+    }
+    kept
+}
+
+/// `COPY`: its query, and booleans of its options in the spelling that sqlparser knows.
+fn copy(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) {
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let before = index.checked_sub(1).and_then(|before| tokens.get(before));
+        let is_flag = depth == 1 && (is_word(before, "HEADER") || is_word(before, "FREEZE"));
+        let flag = match &token.token {
+            Token::Word(word) if word.value.eq_ignore_ascii_case("on") => Some("TRUE"),
+            Token::Word(word) if word.value.eq_ignore_ascii_case("off") => Some("FALSE"),
+            Token::Number(digits, _) if digits == "1" => Some("TRUE"),
+            Token::Number(digits, _) if digits == "0" => Some("FALSE"),
+            _ => None,
+        };
+        match flag {
+            Some(flag) if is_flag => out.push(word(flag, token.span)),
+            _ if is_word(Some(token), "TABLE")
+                && matches!(before, Some(TokenWithSpan { token: Token::LParen, .. }))
+                && names_table(tokens.get(index + 1)) =>
+            {
+                let span = token.span;
+                out.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
+            }
+            _ => out.push(token.clone()),
+        }
     }
 }
 
@@ -138,10 +199,13 @@ fn fetch(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
     let named = middle.last().is_some_and(|last| is_word(Some(last), "FROM") || is_word(Some(last), "IN"));
     let direction = if named { &middle[..middle.len() - 1] } else { middle };
     out.push(first.clone());
-    if direction.is_empty() {
-        out.push(word("NEXT", first.span));
+    match direction {
+        [] => out.push(word("NEXT", first.span)),
+        [one] if is_word(Some(one), "FORWARD") => out.push(word("NEXT", one.span)),
+        [one] if is_word(Some(one), "BACKWARD") => out.push(word("PRIOR", one.span)),
+        [minus, count] if minus.token == Token::Minus => out.extend([word("BACKWARD", minus.span), count.clone()]),
+        direction => out.extend_from_slice(direction),
     }
-    out.extend_from_slice(direction);
     out.extend([word("FROM", name.span), name.clone()]);
     tokens.len()
 }

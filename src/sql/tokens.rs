@@ -18,7 +18,11 @@ const MAX_TOKENS: usize = 2_000_000;
 /// Brackets within brackets.
 const MAX_NESTING: usize = 100;
 /// Operators in a row, over all open brackets.
-const MAX_CHAIN: usize = 2_000;
+const MAX_CHAIN: usize = 1_500;
+/// Statements within a statement (`EXPLAIN EXPLAIN …`).
+const MAX_STATEMENTS: usize = 16;
+/// The stack that a thread needs which parses, plans, clones or drops a statement as deep as the limits let pass.
+pub const STACK_SIZE: usize = 8 << 20;
 
 /// A text's tokens, and where each stands in bytes.
 pub(super) struct Tokens<'a> {
@@ -189,6 +193,7 @@ impl<'a> StatementTokens<'a> {
         let mut open = vec![(0_usize, 0_usize)];
         let mut chain = 0;
         let mut angle = 0_usize;
+        let mut statements = 0_usize;
         for TokenWithSpan { token, span } in self.tokens {
             let too_complex = || SqlError::TooComplex { position: Some(span.start.column as usize) };
             let brackets = open.len();
@@ -245,6 +250,12 @@ impl<'a> StatementTokens<'a> {
                     | Keyword::CASE => {
                         *operators += 1;
                         chain += 1;
+                    }
+                    Keyword::EXPLAIN | Keyword::PREPARE | Keyword::DESCRIBE => {
+                        statements += 1;
+                        if statements > MAX_STATEMENTS {
+                            return Err(too_complex());
+                        }
                     }
                     // ARRAY<ARRAY<…, STRUCT<…: types nest without brackets.
                     Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP => {

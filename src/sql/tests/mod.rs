@@ -1,0 +1,9 @@
+//! Statements in, trees, positions and words out.
+
+mod definitions;
+mod intervals;
+mod limits;
+mod statements;
+
+use super::*;
+use crate::error::ReportError;
