@@ -17,8 +17,11 @@ use super::dialect::FeatgresDialect;
 const MAX_TOKENS: usize = 2_000_000;
 /// Brackets within brackets.
 const MAX_NESTING: usize = 100;
-/// Operators in a row, over all open brackets.
+/// Operators in a row, over all open brackets; a tree is about this deep.
 const MAX_CHAIN: usize = 1_500;
+/// What else deepens a tree, in operators: a level of a query takes far more stack than one of an expression.
+const SET_OPERATOR: usize = 8;
+const BRACKET: usize = 8;
 /// Statements within a statement (`EXPLAIN EXPLAIN …`).
 const MAX_STATEMENTS: usize = 16;
 /// The stack that a thread needs which parses, plans, clones or drops a statement as deep as the limits let pass.
@@ -189,7 +192,7 @@ impl<'a> StatementTokens<'a> {
 
     /// Refuses what would make a tree deeper than the stack bears.
     pub(super) fn check_depth(&self) -> Result<(), SqlError> {
-        // Of each open bracket: operators since the last comma or clause, and set operators.
+        // Of each open bracket: operators since the last comma or clause; and what no comma ends: itself, set operators.
         let mut open = vec![(0_usize, 0_usize)];
         let mut chain = 0;
         let mut angle = 0_usize;
@@ -203,7 +206,8 @@ impl<'a> StatementTokens<'a> {
                     if brackets > MAX_NESTING {
                         return Err(too_complex());
                     }
-                    open.push((0, 0));
+                    open.push((0, BRACKET));
+                    chain += BRACKET;
                 }
                 Token::RParen | Token::RBracket | Token::RBrace => {
                     if brackets > 1 {
@@ -231,8 +235,8 @@ impl<'a> StatementTokens<'a> {
                         *operators = 0;
                     }
                     Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
-                        *set_operators += 1;
-                        chain += 1;
+                        *set_operators += SET_OPERATOR;
+                        chain += SET_OPERATOR;
                     }
                     Keyword::AND
                     | Keyword::OR
