@@ -1,0 +1,196 @@
+//! What a data file's, or a manifest's, metadata says of a column's values: [`Bounds`].
+//!
+//! Two sources are joined: column bounds and counts (files only), and the partition under the file's own spec: an
+//! identity field is exact, a date transform is a range of instants, truncation a range of numbers. A bound that cannot be
+//! read, is NaN, or does not fit the column's present type is no bound; the file is then read.
+
+use datafusion::common::ScalarValue;
+
+use super::scalar::scalar;
+use crate::source::iceberg::{ContentFile, Datum, PartitionSpec, PrimitiveType, Transform};
+
+/// What is known of one column's values in some rows; every `None` is "not known".
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bounds {
+    /// At most any value that is not NULL.
+    pub min: Option<ScalarValue>,
+    /// At least any value that is not NULL.
+    pub max: Option<ScalarValue>,
+    /// NULLs.
+    pub nulls: Option<u64>,
+}
+
+impl Bounds {
+    /// Both are true of the rows.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let tighter = |a: Option<ScalarValue>, b: Option<ScalarValue>, wanted: std::cmp::Ordering| match (a, b) {
+            (Some(a), Some(b)) => Some(if a.partial_cmp(&b) == Some(wanted) { a } else { b }),
+            (a, b) => a.or(b),
+        };
+        Self {
+            min: tighter(self.min, other.min, std::cmp::Ordering::Greater),
+            max: tighter(self.max, other.max, std::cmp::Ordering::Less),
+            nulls: self.nulls.or(other.nulls),
+        }
+    }
+}
+
+/// Of one column in one data file.
+pub fn of_file(file: &ContentFile, spec: Option<&PartitionSpec>, id: i32, of: &PrimitiveType) -> Bounds {
+    let statistics = &file.statistics;
+    let count = |counts: Option<&i64>| counts.and_then(|count| u64::try_from(*count).ok());
+    let nulls = count(statistics.null_value_counts.get(id));
+    // NaN is greater than every number and in no bound.
+    let floating = matches!(of, PrimitiveType::Float | PrimitiveType::Double);
+    let no_nan = !floating || statistics.nan_value_counts.get(id) == Some(&0);
+    let min = statistics.lower_bounds.get(id).and_then(|bytes| Datum::lower_bound(of, bytes)).and_then(|datum| lower(&datum, of));
+    let max = statistics.upper_bounds.get(id).and_then(|bytes| Datum::upper_bound(of, bytes)).and_then(|datum| scalar(&datum, of));
+    let written = Bounds { min, max: max.filter(|_| no_nan), nulls };
+    let Some(spec) = spec else { return written };
+    let mut known = written;
+    for (field, value) in spec.fields.iter().zip(&file.partition.values) {
+        if field.source_id() == Some(id) {
+            known = known.and(of_partition(&field.transform, value.as_ref(), of, u64::try_from(file.record_count).ok()));
+        }
+    }
+    known
+}
+
+/// Of the source column of rows in a partition whose field has this value.
+fn of_partition(transform: &Transform, value: Option<&Datum>, of: &PrimitiveType, rows: Option<u64>) -> Bounds {
+    match (transform, value) {
+        // Every transform but void gives NULL for NULL only.
+        (Transform::Void | Transform::Unknown(_), _) => Bounds::default(),
+        (_, None) => Bounds { min: None, max: None, nulls: rows },
+        (transform, Some(value)) => Bounds { nulls: Some(0), ..of_range(transform, value, value, of) },
+    }
+}
+
+/// Of the source column where the partition field lies between these values.
+pub fn of_range(transform: &Transform, from: &Datum, to: &Datum, of: &PrimitiveType) -> Bounds {
+    if is_nan(from) || is_nan(to) {
+        return Bounds::default();
+    }
+    let (min, max) = match transform {
+        Transform::Identity => (smallest_zero(from), largest_zero(to)),
+        Transform::Truncate(width) => match (first_truncated(from, *width), last_truncated(to, *width)) {
+            // Where the end overflows, the start may be the wrapped value of the type's least number.
+            (Some(from), Some(to)) => (Some(from), Some(to)),
+            (from, None) if matches!(from, Some(Datum::String(_) | Datum::Binary(_))) => (from, None),
+            _ => (None, None),
+        },
+        Transform::Year | Transform::Month | Transform::Day | Transform::Hour => {
+            let start = |datum: &Datum, plus: i64| units(datum).and_then(|count| instant(transform, count.checked_add(plus)?, of));
+            (start(from, 0).and_then(|units| time(units, of)), start(to, 1).and_then(|units| time(units.checked_sub(1)?, of)))
+        }
+        Transform::Bucket(_) | Transform::Void | Transform::Unknown(_) => (None, None),
+    };
+    Bounds { min: min.and_then(|datum| lower(&datum, of)), max: max.and_then(|datum| scalar(&datum, of)), nulls: None }
+}
+
+/// A lower bound as the column's type: a truncated `fixed` is filled up.
+fn lower(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
+    match (datum, of) {
+        (Datum::Fixed(bytes), PrimitiveType::Fixed(length)) if bytes.len() < *length as usize => {
+            let mut full = bytes.to_vec();
+            full.resize(*length as usize, 0);
+            scalar(&Datum::Fixed(full.into()), of)
+        }
+        _ => scalar(datum, of),
+    }
+}
+
+fn is_nan(datum: &Datum) -> bool {
+    match datum {
+        Datum::Float(value) => value.is_nan(),
+        Datum::Double(value) => value.is_nan(),
+        _ => false,
+    }
+}
+
+fn smallest_zero(datum: &Datum) -> Option<Datum> {
+    Some(match datum {
+        Datum::Float(value) if *value == 0.0 => Datum::Float(-0.0),
+        Datum::Double(value) if *value == 0.0 => Datum::Double(-0.0),
+        other => other.clone(),
+    })
+}
+
+fn largest_zero(datum: &Datum) -> Option<Datum> {
+    Some(match datum {
+        Datum::Float(value) if *value == 0.0 => Datum::Float(0.0),
+        Datum::Double(value) if *value == 0.0 => Datum::Double(0.0),
+        other => other.clone(),
+    })
+}
+
+fn first_truncated(datum: &Datum, _width: u32) -> Option<Datum> {
+    match datum {
+        Datum::Int(_) | Datum::Long(_) | Datum::Decimal { .. } | Datum::String(_) | Datum::Binary(_) => Some(datum.clone()),
+        _ => None,
+    }
+}
+
+fn last_truncated(datum: &Datum, width: u32) -> Option<Datum> {
+    let more = i64::from(width) - 1;
+    match datum {
+        Datum::Int(value) => value.checked_add(i32::try_from(more).ok()?).map(Datum::Int),
+        Datum::Long(value) => value.checked_add(more).map(Datum::Long),
+        Datum::Decimal { unscaled, precision, scale } => {
+            Some(Datum::Decimal { unscaled: unscaled.checked_add(i128::from(more))?, precision: *precision, scale: *scale })
+        }
+        // Shorter than the width: it is the value itself.
+        Datum::String(text) if text.chars().count() < width as usize => Some(datum.clone()),
+        Datum::Binary(bytes) if bytes.len() < width as usize => Some(datum.clone()),
+        _ => None,
+    }
+}
+
+/// A date transform's value as a count of its units.
+fn units(datum: &Datum) -> Option<i64> {
+    match datum {
+        Datum::Int(count) | Datum::Date(count) => Some(i64::from(*count)),
+        Datum::Long(count) => Some(*count),
+        _ => None,
+    }
+}
+
+/// The instant at which this unit begins, in the units of the column's type.
+fn instant(transform: &Transform, count: i64, of: &PrimitiveType) -> Option<i64> {
+    let hours = match transform {
+        Transform::Year => days_of_month(count.checked_mul(12)?)?.checked_mul(24)?,
+        Transform::Month => days_of_month(count)?.checked_mul(24)?,
+        Transform::Day => count.checked_mul(24)?,
+        Transform::Hour => count,
+        _ => return None,
+    };
+    match of {
+        PrimitiveType::Date => Some(hours.div_euclid(24)),
+        PrimitiveType::Timestamp | PrimitiveType::Timestamptz => hours.checked_mul(3_600_000_000),
+        PrimitiveType::TimestampNs | PrimitiveType::TimestamptzNs => hours.checked_mul(3_600_000_000_000),
+        _ => None,
+    }
+}
+
+fn time(units: i64, of: &PrimitiveType) -> Option<Datum> {
+    Some(match of {
+        PrimitiveType::Date => Datum::Date(i32::try_from(units).ok()?),
+        PrimitiveType::Timestamp => Datum::Timestamp(units),
+        PrimitiveType::Timestamptz => Datum::Timestamptz(units),
+        PrimitiveType::TimestampNs => Datum::TimestampNs(units),
+        PrimitiveType::TimestamptzNs => Datum::TimestamptzNs(units),
+        _ => return None,
+    })
+}
+
+/// Days from 1970-01-01 to the first of this month, counted from 1970-01 (Howard Hinnant's `days_from_civil`).
+fn days_of_month(months: i64) -> Option<i64> {
+    let (year, month) = (months.div_euclid(12).checked_add(1970)?, months.rem_euclid(12) + 1);
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era.checked_mul(146_097)?.checked_add(day_of_era)?.checked_sub(719_468)
+}

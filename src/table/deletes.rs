@@ -1,0 +1,141 @@
+//! All deletes of the files that a scan keeps, read before the scan is built.
+//!
+//! Deletion vectors and position delete files become one bitmap per data file, cut to the rows that the footer says the file
+//! has; equality delete files become one table of keys. Reads run a few at a time under the caller's future. Bitmaps
+//! and keys are accounted to the memory pool.
+
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use futures::{StreamExt, TryStreamExt};
+use hashbrown::HashMap;
+use roaring::RoaringTreemap;
+
+use super::equality_delete_exec::EqualityDeletes;
+use super::equality_deletes::{self, Scopes};
+use super::error::external;
+use super::listing::ListedFile;
+use super::position_deletes;
+use super::reader_factory::StorageReaderFactory;
+use crate::source::TableSnapshot;
+use crate::source::iceberg::DeleteFile;
+
+/// Delete files and footers read at a time.
+const CONCURRENT_READS: usize = 16;
+
+/// The rows of one data file that are deleted by position.
+#[derive(Debug, Clone)]
+pub struct DeletedPositions {
+    /// Which.
+    pub positions: Arc<RoaringTreemap>,
+    /// How many rows the file has, by its footer.
+    pub rows: u64,
+}
+
+/// The deletes of a scan.
+#[derive(Debug)]
+pub struct ScanDeletes {
+    /// For each file, in the order given.
+    pub positions: Vec<Option<DeletedPositions>>,
+    /// Keys, if any file has equality deletes.
+    pub equality: Option<Arc<EqualityDeletes>>,
+    /// Which partitions they are scoped to.
+    pub scopes: Scopes,
+    /// How many equality delete files there are.
+    pub equality_files: usize,
+    /// What the bitmaps hold of the memory pool.
+    pub reservation: MemoryReservation,
+}
+
+impl ScanDeletes {
+    /// Rows deleted by position.
+    pub fn deleted_rows(&self) -> u64 {
+        self.positions.iter().flatten().map(|deleted| position_deletes::deleted_rows(&deleted.positions, deleted.rows)).sum()
+    }
+}
+
+/// Reads the deletes of these files.
+pub async fn read(
+    factory: &StorageReaderFactory,
+    snapshot: &TableSnapshot,
+    files: &[ListedFile],
+    pool: &Arc<dyn MemoryPool>,
+) -> Result<ScanDeletes> {
+    let metadata = &snapshot.metadata;
+    let reservation = MemoryConsumer::new("position deletes").register(pool);
+    let bitmaps = read_positions(factory, snapshot, files, &reservation).await?;
+    let rows = futures::stream::iter(bitmaps)
+        .map(|bitmap| async move {
+            let Some((file, positions)) = bitmap else { return Ok(None) };
+            let rows = row_count(factory, &files[file].data.path).await?;
+            Ok::<_, DataFusionError>(Some(DeletedPositions { positions: Arc::new(positions), rows }))
+        })
+        .buffered(CONCURRENT_READS);
+    let positions = rows.try_collect().await?;
+
+    let mut equality: HashMap<&str, Arc<DeleteFile>> = HashMap::new();
+    for delete in files.iter().flat_map(|file| &file.deletes.equality) {
+        equality.entry(&delete.path).or_insert_with(|| Arc::clone(delete));
+    }
+    let mut equality: Vec<_> = equality.into_values().collect();
+    equality.sort_by(|a, b| a.path.cmp(&b.path));
+    let scopes = Scopes::of(equality.iter().map(Arc::as_ref), metadata);
+    let keys = if equality.is_empty() {
+        None
+    } else {
+        Some(Arc::new(equality_deletes::read(factory, &equality, &scopes, &snapshot.schema, metadata, pool).await?))
+    };
+    Ok(ScanDeletes { positions, equality: keys, scopes, equality_files: equality.len(), reservation })
+}
+
+/// Rows of a file, by its footer.
+pub async fn row_count(factory: &StorageReaderFactory, url: &str) -> Result<u64> {
+    let footer = factory.open(url.into())?.footer().await.map_err(external)?;
+    // The reader has refused negative counts.
+    Ok(footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum())
+}
+
+/// For each file its index and its bitmap, where it has one.
+async fn read_positions(
+    factory: &StorageReaderFactory,
+    snapshot: &TableSnapshot,
+    files: &[ListedFile],
+    reservation: &MemoryReservation,
+) -> Result<Vec<Option<(usize, RoaringTreemap)>>> {
+    let mut bitmaps: Vec<RoaringTreemap> = vec![RoaringTreemap::new(); files.len()];
+
+    let vectors = files.iter().enumerate().filter_map(|(index, file)| Some((index, Arc::clone(file.deletes.vector.as_ref()?))));
+    let mut vectors = futures::stream::iter(vectors)
+        .map(|(index, vector)| async move {
+            let vector = snapshot.deletion_vector(&vector).await.map_err(external)?;
+            Ok::<_, DataFusionError>((index, vector.into_positions()))
+        })
+        .buffer_unordered(CONCURRENT_READS);
+    while let Some((index, positions)) = vectors.try_next().await? {
+        reservation.try_grow(positions.serialized_size())?;
+        bitmaps[index] |= positions;
+    }
+    drop(vectors);
+
+    // One delete file may be for many data files, and one data file may have many.
+    let mut wanted: HashMap<&str, HashMap<&str, Vec<usize>>> = HashMap::new();
+    for (index, file) in files.iter().enumerate() {
+        for delete in &file.deletes.position {
+            wanted.entry(&delete.path).or_default().entry(&file.data.path).or_default().push(index);
+        }
+    }
+    let mut reads = futures::stream::iter(wanted)
+        .map(|(url, files)| async move { position_deletes::read(factory, url, &files).await })
+        .buffer_unordered(CONCURRENT_READS);
+    while let Some(deleted) = reads.try_next().await.map_err(external)? {
+        for (indices, positions) in deleted {
+            for index in indices {
+                reservation.try_grow(positions.serialized_size())?;
+                bitmaps[index] |= &positions;
+            }
+        }
+    }
+    drop(reads);
+    Ok(bitmaps.into_iter().enumerate().map(|(index, bitmap)| (!bitmap.is_empty()).then_some((index, bitmap))).collect())
+}

@@ -1,0 +1,111 @@
+//! Parquet footers of immutable files, kept across statements and bounded by bytes.
+//!
+//! A file named by an Iceberg snapshot never changes, so its footer is good as long as the process lives. The key is the
+//! storage (two catalogs may both have a bucket of one name on different servers) and the object's bucket and key;
+//! an entry holds its storage, so that the address cannot come to mean another one. When full, the least
+//! recently used entries leave, an eighth of the limit at a time: one pass over the keys for many insertions.
+
+use std::sync::{Arc, LazyLock};
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use parquet::file::metadata::ParquetMetaData;
+
+use crate::storage::Storage;
+
+/// Bytes that [`FooterCache::process`] holds unless told otherwise.
+pub const DEFAULT_LIMIT: usize = 64 << 20;
+
+static PROCESS: LazyLock<Arc<FooterCache>> = LazyLock::new(|| Arc::new(FooterCache::new(DEFAULT_LIMIT)));
+
+#[derive(Debug)]
+struct Entry {
+    _storage: Arc<Storage>,
+    footer: Arc<ParquetMetaData>,
+    bytes: usize,
+    used: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_file: HashMap<(usize, String), Entry>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// The cache.
+#[derive(Debug)]
+pub struct FooterCache {
+    entries: Mutex<Entries>,
+    limit: std::sync::atomic::AtomicUsize,
+}
+
+impl FooterCache {
+    /// An empty one of this many bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { entries: Mutex::default(), limit: limit.into() }
+    }
+
+    /// The one of this process.
+    pub fn process() -> Arc<Self> {
+        Arc::clone(&PROCESS)
+    }
+
+    /// Changes how much it may hold.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        self.entries.lock().bytes
+    }
+
+    /// The footer of this object, if it is here.
+    pub fn get(&self, storage: &Arc<Storage>, object: &str) -> Option<Arc<ParquetMetaData>> {
+        let mut entries = self.entries.lock();
+        entries.clock += 1;
+        let now = entries.clock;
+        let entry = entries.by_file.get_mut(&(Arc::as_ptr(storage).addr(), object.to_owned()))?;
+        entry.used = now;
+        Some(Arc::clone(&entry.footer))
+    }
+
+    /// Keeps this footer, if it is not larger than an eighth of the limit.
+    pub fn put(&self, storage: &Arc<Storage>, object: &str, footer: &Arc<ParquetMetaData>) {
+        let limit = self.limit.load(std::sync::atomic::Ordering::Relaxed);
+        let bytes = footer.memory_size() + object.len() + size_of::<Entry>();
+        if bytes > limit / 8 {
+            return;
+        }
+        let mut entries = self.entries.lock();
+        entries.clock += 1;
+        let used = entries.clock;
+        let entry = Entry { _storage: Arc::clone(storage), footer: Arc::clone(footer), bytes, used };
+        if let Some(old) = entries.by_file.insert((Arc::as_ptr(storage).addr(), object.to_owned()), entry) {
+            entries.bytes -= old.bytes;
+        }
+        entries.bytes += bytes;
+        if entries.bytes > limit {
+            entries.shrink(limit - limit / 8);
+        }
+    }
+}
+
+impl Entries {
+    fn shrink(&mut self, limit: usize) {
+        let mut by_age: Vec<(u64, usize)> = self.by_file.values().map(|entry| (entry.used, entry.bytes)).collect();
+        by_age.sort_unstable();
+        let mut oldest_kept = 0;
+        let mut left = self.bytes;
+        for (used, bytes) in by_age {
+            if left <= limit {
+                break;
+            }
+            left -= bytes;
+            oldest_kept = used + 1;
+        }
+        self.by_file.retain(|_, entry| entry.used >= oldest_kept);
+        self.bytes = left;
+    }
+}

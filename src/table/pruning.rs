@@ -1,0 +1,213 @@
+//! Which manifests and data files a predicate can be true in.
+//!
+//! One [`Pruner`] per scan asks DataFusion's own `PruningPredicate` twice: over manifest summaries, then over data files. What
+//! it knows of a column comes from [`super::bounds`]; bucket partitions are not a range, so they answer `contained` instead:
+//! none of the wanted values hashes to the file's bucket. Pruning is never needed for right answers: whatever cannot be
+//! judged is kept.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::{collect_columns, conjunction};
+use datafusion::physical_optimizer::pruning::PruningPredicate;
+use hashbrown::HashMap;
+
+use super::bounds::{Bounds, of_range};
+use super::field_ids::field_id;
+use super::scalar::datum;
+use crate::source::iceberg::{ContentFile, Datum, FieldSummary, ManifestFile, PartitionSpec, PrimitiveType, Schema, Transform};
+
+/// Something with rows of which bounds are known.
+pub trait Container {
+    /// What is known of this column.
+    fn bounds(&self, id: i32, of: &PrimitiveType) -> Bounds;
+    /// How many rows it has, if that is known.
+    fn rows(&self) -> Option<u64>;
+    /// Whether it surely has none of these values in this column.
+    fn lacks(&self, id: i32, values: &[Datum]) -> bool;
+}
+
+/// A data file under its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct FileContainer<'a> {
+    /// The file.
+    pub file: &'a ContentFile,
+    /// The spec that it was cut by, if the metadata has it.
+    pub spec: Option<&'a PartitionSpec>,
+}
+
+impl Container for FileContainer<'_> {
+    fn bounds(&self, id: i32, of: &PrimitiveType) -> Bounds {
+        super::bounds::of_file(self.file, self.spec, id, of)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        u64::try_from(self.file.record_count).ok()
+    }
+
+    fn lacks(&self, id: i32, values: &[Datum]) -> bool {
+        let Some(spec) = self.spec else { return false };
+        spec.fields.iter().zip(&self.file.partition.values).any(|(field, partition)| {
+            let (Transform::Bucket(_), Some(id_), Some(partition)) = (&field.transform, field.source_id(), partition) else {
+                return false;
+            };
+            id_ == id && values.iter().all(|value| field.transform.apply(value).is_some_and(|bucket| bucket != *partition))
+        })
+    }
+}
+
+/// A manifest under its spec.
+#[derive(Debug, Clone, Copy)]
+pub struct ManifestContainer<'a> {
+    /// The manifest.
+    pub manifest: &'a ManifestFile,
+    /// Its spec.
+    pub spec: Option<&'a PartitionSpec>,
+}
+
+impl<'a> ManifestContainer<'a> {
+    /// The fields of this source column, with their summaries.
+    fn summaries(&self, id: i32) -> impl Iterator<Item = (&'a Transform, &'a FieldSummary)> + use<'a> {
+        let fields = self.spec.map(|spec| spec.fields.as_slice()).unwrap_or_default();
+        let summaries = self.manifest.partitions.as_deref().unwrap_or_default();
+        fields
+            .iter()
+            .zip(summaries)
+            .filter(move |(field, _)| field.source_id() == Some(id))
+            .map(|(field, summary)| (&field.transform, summary))
+    }
+}
+
+/// The range of a partition field, where both ends are known.
+fn range(transform: &Transform, summary: &FieldSummary, of: &PrimitiveType) -> Option<(Datum, Datum)> {
+    let of = transform.result_type(of)?;
+    let from = Datum::lower_bound(&of, summary.lower_bound.as_ref()?)?;
+    let to = Datum::upper_bound(&of, summary.upper_bound.as_ref()?)?;
+    Some((from, to))
+}
+
+impl Container for ManifestContainer<'_> {
+    fn bounds(&self, id: i32, of: &PrimitiveType) -> Bounds {
+        let mut known = Bounds::default();
+        for (transform, summary) in self.summaries(id) {
+            if matches!(transform, Transform::Void | Transform::Unknown(_)) {
+                continue;
+            }
+            let nulls = (!summary.contains_null).then_some(0);
+            let mut bounds = range(transform, summary, of).map(|(from, to)| of_range(transform, &from, &to, of)).unwrap_or_default();
+            // NaN is greater than every number and in no bound.
+            if matches!(of, PrimitiveType::Float | PrimitiveType::Double) && summary.contains_nan != Some(false) {
+                bounds.max = None;
+            }
+            known = known.and(Bounds { nulls, ..bounds });
+        }
+        known
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn lacks(&self, id: i32, values: &[Datum]) -> bool {
+        self.summaries(id).any(|(transform, summary)| {
+            let Transform::Bucket(_) = transform else { return false };
+            let Some((Datum::Int(from), Datum::Int(to))) = range(transform, summary, &PrimitiveType::Int) else { return false };
+            values.iter().all(|value| match transform.apply(value) {
+                Some(Datum::Int(bucket)) => bucket < from || bucket > to,
+                _ => false,
+            })
+        })
+    }
+}
+
+/// A predicate, ready to prune.
+#[derive(Debug)]
+pub struct Pruner {
+    predicate: PruningPredicate,
+    columns: HashMap<String, (i32, PrimitiveType, DataType)>,
+}
+
+impl Pruner {
+    /// Of filters over the table's Arrow schema; none where nothing can be pruned by them.
+    pub fn new(filters: &[Arc<dyn PhysicalExpr>], arrow: &SchemaRef, schema: &Schema) -> Option<Self> {
+        if filters.is_empty() {
+            return None;
+        }
+        let filter = conjunction(filters.iter().cloned());
+        let columns = collect_columns(&filter)
+            .into_iter()
+            .filter_map(|column| {
+                let field = arrow.field_with_name(column.name()).ok()?;
+                let id = field_id(field)?;
+                let of = schema.field(id)?.field_type.as_primitive()?.clone();
+                Some((column.name().to_owned(), (id, of, field.data_type().clone())))
+            })
+            .collect();
+        let predicate = PruningPredicate::try_new(filter, Arc::clone(arrow)).ok()?;
+        (!predicate.always_true()).then_some(Self { predicate, columns })
+    }
+
+    /// Which of these may have a row of use.
+    pub fn keep<C: Container>(&self, containers: &[C]) -> Vec<bool> {
+        if containers.is_empty() {
+            return Vec::new();
+        }
+        let statistics = Statistics { containers, columns: &self.columns };
+        match self.predicate.prune(&statistics) {
+            Ok(keep) if keep.len() == containers.len() => keep,
+            Ok(_) | Err(_) => vec![true; containers.len()],
+        }
+    }
+}
+
+struct Statistics<'a, C> {
+    containers: &'a [C],
+    columns: &'a HashMap<String, (i32, PrimitiveType, DataType)>,
+}
+
+impl<C: Container> Statistics<'_, C> {
+    fn values(&self, column: &Column, pick: impl Fn(Bounds) -> Option<ScalarValue>) -> Option<ArrayRef> {
+        let (id, of, data_type) = self.columns.get(column.name())?;
+        let null = ScalarValue::try_new_null(data_type).ok()?;
+        let values = self.containers.iter().map(|container| {
+            pick(container.bounds(*id, of)).filter(|value| value.data_type() == *data_type).unwrap_or_else(|| null.clone())
+        });
+        ScalarValue::iter_to_array(values).ok()
+    }
+}
+
+impl<C: Container> PruningStatistics for Statistics<'_, C> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.values(column, |bounds| bounds.min)
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.values(column, |bounds| bounds.max)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.containers.len()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let (id, of, _) = self.columns.get(column.name())?;
+        let nulls: UInt64Array = self.containers.iter().map(|container| container.bounds(*id, of).nulls).collect();
+        Some(Arc::new(nulls))
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        let rows: UInt64Array = self.containers.iter().map(Container::rows).collect();
+        Some(Arc::new(rows))
+    }
+
+    fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        let (id, of, _) = self.columns.get(column.name())?;
+        let wanted = values.iter().map(|value| datum(value, of)).collect::<Option<Vec<_>>>()?;
+        Some(self.containers.iter().map(|container| container.lacks(*id, &wanted).then_some(false)).collect())
+    }
+}

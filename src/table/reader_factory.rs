@@ -1,0 +1,244 @@
+//! How the Parquet reader gets bytes: through our own storage, with typed errors.
+//!
+//! The engine's own factory turns a store's error into text and keys its footer cache without the bucket. Here a missing
+//! object stays "snapshot expired", damage stays damage and names the file, and the rest stays I/O. A file is read
+//! without asking for its size: the footer is fetched by a suffix range, whose answer brings the true size along, so
+//! a manifest that lies about sizes costs nothing and no HEAD is ever sent.
+//!
+//! A footer is cleaned before use: the writer's embedded Arrow schema is dropped (the Parquet types and field ids say all
+//! that Iceberg means; dictionaries, large offsets and odd time zones stay out), and the file's URL is put into
+//! the metadata so that errors further up can name it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::common::Result;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetFileMetrics;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::{GetOptions, GetRange, coalesce_ranges};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{FileMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader};
+
+use super::error::{TableError, external};
+use super::footer_cache::FooterCache;
+use super::schema_evolution::FILE_URL;
+use crate::error::{Report, SqlState};
+use crate::storage::{Located, Storage, StorageError};
+
+/// Bytes that the first request for a footer asks for.
+const FOOTER_PREFETCH: u64 = 64 << 10;
+/// A footer larger than this is refused: it would be hostile.
+const MAX_FOOTER: u64 = 256 << 20;
+/// Ranges nearer than this are fetched by one request.
+const COALESCE_GAP: u64 = 1 << 20;
+/// The key of an embedded Arrow schema.
+const ARROW_SCHEMA: &str = "ARROW:schema";
+
+/// The URL of a [`PartitionedFile`], attached to it as an extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileUrl(pub Arc<str>);
+
+/// Makes readers over one storage.
+#[derive(Debug, Clone)]
+pub struct StorageReaderFactory {
+    /// Where the files are.
+    pub storage: Arc<Storage>,
+    /// Where their footers are kept.
+    pub footers: Arc<FooterCache>,
+    /// Where to report bytes, instead of the scan's own metrics.
+    pub metrics: Option<ExecutionPlanMetricsSet>,
+    /// Whether a footer comes with the places of its pages: worth a request where single rows are fetched.
+    pub page_offsets: bool,
+}
+
+impl StorageReaderFactory {
+    /// A reader of this file.
+    pub fn open(&self, url: Arc<str>) -> Result<StorageFileReader> {
+        let located = self.storage.locate(&url).map_err(external)?;
+        Ok(StorageFileReader {
+            storage: Arc::clone(&self.storage),
+            footers: Arc::clone(&self.footers),
+            object: format!("{}/{}", located.bucket, located.path),
+            page_offsets: self.page_offsets,
+            located,
+            url,
+            metrics: None,
+        })
+    }
+}
+
+impl ParquetFileReaderFactory for StorageReaderFactory {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        _metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let url = match file.extension::<FileUrl>() {
+            Some(FileUrl(url)) => Arc::clone(url),
+            None => return Err(external(Report::new(SqlState::INTERNAL_ERROR, "a scanned file has no URL"))),
+        };
+        let mut reader = self.open(url)?;
+        let metrics = self.metrics.as_ref().unwrap_or(metrics);
+        reader.metrics = Some(ParquetFileMetrics::new(partition_index, &reader.object, metrics));
+        Ok(Box::new(reader))
+    }
+}
+
+/// Reads one file.
+pub struct StorageFileReader {
+    storage: Arc<Storage>,
+    footers: Arc<FooterCache>,
+    url: Arc<str>,
+    located: Located,
+    object: String,
+    page_offsets: bool,
+    metrics: Option<ParquetFileMetrics>,
+}
+
+impl fmt::Debug for StorageFileReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageFileReader").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl StorageFileReader {
+    /// The footer, from the cache or by one or two requests.
+    pub async fn footer(&self) -> Result<Arc<ParquetMetaData>, TableError> {
+        if let Some(footer) = self.footers.get(&self.storage, &self.object) {
+            return Ok(footer);
+        }
+        let mut wanted = FOOTER_PREFETCH;
+        let footer = loop {
+            let (bytes, size) = self.suffix(wanted).await?;
+            self.scanned(bytes.len() as u64);
+            let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
+            match reader.try_parse_sized(&bytes, size).and_then(|()| reader.finish()) {
+                Ok(footer) => break footer,
+                Err(ParquetError::NeedMoreData(needed)) if needed as u64 > wanted && needed as u64 <= MAX_FOOTER.min(size) => {
+                    wanted = needed as u64;
+                }
+                Err(ParquetError::NeedMoreData(_)) => return Err(self.damaged("its footer is larger than the file".to_owned())),
+                Err(error) => return Err(self.damaged(error.to_string())),
+            }
+        };
+        let footer = Arc::new(self.clean(footer)?);
+        self.footers.put(&self.storage, &self.object, &footer);
+        Ok(footer)
+    }
+
+    async fn suffix(&self, length: u64) -> Result<(Bytes, u64), TableError> {
+        let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
+        let answer = self.located.store.get_opts(&self.located.path, options).await.map_err(|error| self.failed(error))?;
+        let size = answer.meta.size;
+        let bytes = answer.bytes().await.map_err(|error| self.failed(error))?;
+        Ok((bytes, size))
+    }
+
+    fn failed(&self, source: object_store::Error) -> TableError {
+        match source {
+            object_store::Error::NotFound { .. } => TableError::FileExpired { url: self.url.to_string() },
+            // An empty object has no range to give.
+            source if source.to_string().contains("416") => self.damaged("it is empty".to_owned()),
+            source => TableError::Storage(StorageError::Io { url: self.url.to_string(), source }),
+        }
+    }
+
+    fn damaged(&self, reason: String) -> TableError {
+        TableError::DamagedFile { url: self.url.to_string(), reason }
+    }
+
+    fn scanned(&self, bytes: u64) {
+        if let Some(metrics) = &self.metrics {
+            metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+    }
+
+    fn clean(&self, footer: ParquetMetaData) -> Result<ParquetMetaData, TableError> {
+        let file = footer.file_metadata();
+        if file.schema_descr().num_columns() == 0 {
+            return Err(self.damaged("it has no columns".to_owned()));
+        }
+        if footer.row_groups().iter().any(|group| group.num_rows() < 0 || group.num_columns() == 0) {
+            return Err(self.damaged("a row group is impossible".to_owned()));
+        }
+        let kept = file.key_value_metadata().into_iter().flatten().filter(|pair| pair.key != ARROW_SCHEMA && pair.key != FILE_URL);
+        let pairs = kept.cloned().chain([KeyValue::new(FILE_URL.to_owned(), self.url.to_string())]).collect();
+        let cleaned = FileMetaData::new(
+            file.version(),
+            file.num_rows(),
+            file.created_by().map(str::to_owned),
+            Some(pairs),
+            file.schema_descr_ptr(),
+            file.column_orders().cloned(),
+        );
+        Ok(ParquetMetaDataBuilder::new(cleaned).set_row_groups(footer.row_groups().to_vec()).build())
+    }
+
+    async fn range(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+        self.storage.read_range(&self.url, range).await.map_err(|error| {
+            parquet(match error {
+                StorageError::NotFound { url } => TableError::FileExpired { url },
+                StorageError::OutOfRange { url, start, end } => {
+                    TableError::DamagedFile { url, reason: format!("it does not hold bytes {start} to {end}, which its footer names") }
+                }
+                error => TableError::Storage(error),
+            })
+        })
+    }
+}
+
+fn parquet(error: TableError) -> ParquetError {
+    ParquetError::External(Box::new(Report::from(error)))
+}
+
+impl AsyncFileReader for StorageFileReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        self.scanned(range.end.saturating_sub(range.start));
+        self.range(range).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        self.scanned(ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum());
+        async move {
+            if ranges.iter().any(|range| range.start > range.end) {
+                return Err(parquet(self.damaged("its footer names an impossible range".to_owned())));
+            }
+            coalesce_ranges(&ranges, |range| self.range(range), COALESCE_GAP).await
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(&'a mut self, options: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        async move {
+            let footer = self.footer().await.map_err(parquet)?;
+            let columns = options.is_some_and(|options| options.column_index_policy() != PageIndexPolicy::Skip);
+            if !(columns || self.page_offsets) || footer.offset_index().is_some() {
+                return Ok(footer);
+            }
+            let paged = format!("{}#pages", self.object);
+            if !columns && let Some(footer) = self.footers.get(&self.storage, &paged) {
+                return Ok(footer);
+            }
+            let mut reader = ParquetMetaDataReader::new_with_metadata(footer.as_ref().clone())
+                .with_column_index_policy(if columns { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip })
+                .with_offset_index_policy(PageIndexPolicy::Optional);
+            reader.load_page_index(&mut *self).await?;
+            let footer = Arc::new(reader.finish()?);
+            if !columns {
+                self.footers.put(&self.storage, &paged, &footer);
+            }
+            Ok(footer)
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,153 @@
+//! From a column as a file has it to the column as the table has it now, by field id at any depth.
+//!
+//! A [`Shape`] is worked out once per file from the two Arrow fields; applying it to a batch copies no values except where a
+//! type was promoted. Only promotions that the Iceberg specification allows, and Parquet's own spellings of one type
+//! (milliseconds for a microsecond column, unannotated text), are taken; everything else is a damaged file, because a
+//! cast that "works" gives rows that nobody wrote.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::util::display::FormatOptions;
+use datafusion::common::{Result, ScalarValue};
+use hashbrown::HashMap;
+
+use super::field_ids::field_id;
+
+/// Values that fields have in files older than the field, by id.
+pub type Defaults = HashMap<i32, ScalarValue>;
+
+/// Casts fail instead of giving NULL.
+pub const EXACT_CAST: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
+
+/// How to make the table's column of the file's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// As it is.
+    Same,
+    /// Promoted to this type.
+    Promoted(DataType),
+    /// A struct of these children.
+    Struct(Fields, Vec<Child>),
+    /// A list whose element is this.
+    List(FieldRef, Box<Shape>),
+    /// A map: the entries' field, key and value.
+    Map(FieldRef, Box<Shape>, Box<Shape>),
+}
+
+/// Where a struct's child comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Child {
+    /// The file's child of this index.
+    Field(usize, Shape),
+    /// Not in the file: this value for every row.
+    Missing(ScalarValue),
+}
+
+/// The file's type cannot be read as the table's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The column or nested field.
+    pub field: String,
+    /// Its type in the file.
+    pub file_type: DataType,
+    /// Its type in the table.
+    pub table_type: DataType,
+}
+
+impl Shape {
+    /// How to read `file` as `table`.
+    pub fn between(file: &Field, table: &Field, defaults: &Defaults) -> Result<Self, Mismatch> {
+        let mismatch =
+            || Mismatch { field: table.name().clone(), file_type: file.data_type().clone(), table_type: table.data_type().clone() };
+        match (file.data_type(), table.data_type()) {
+            (DataType::Struct(from), DataType::Struct(to)) => {
+                let children = to.iter().map(|child| Child::of(from, child, defaults)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Self::Struct(to.clone(), children))
+            }
+            (DataType::List(from), DataType::List(to)) => {
+                Ok(Self::List(Arc::clone(to), Box::new(Self::between(from, to, defaults)?)))
+            }
+            (DataType::Map(from, _), DataType::Map(to, _)) => match (from.data_type(), to.data_type()) {
+                (DataType::Struct(file), DataType::Struct(table)) if file.len() == 2 && table.len() == 2 => Ok(Self::Map(
+                    Arc::clone(to),
+                    Box::new(Self::between(&file[0], &table[0], defaults)?),
+                    Box::new(Self::between(&file[1], &table[1], defaults)?),
+                )),
+                _ => Err(mismatch()),
+            },
+            (from, to) if from == to => Ok(Self::Same),
+            (from, to) if promotes(from, to) => Ok(Self::Promoted(to.clone())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    /// The table's array of the file's.
+    pub fn apply(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Same => Arc::clone(array),
+            Self::Promoted(to) => cast_with_options(array, to, &EXACT_CAST)?,
+            Self::Struct(fields, children) => {
+                let rows = array.as_struct();
+                let columns = children
+                    .iter()
+                    .map(|child| match child {
+                        Child::Field(index, shape) => shape.apply(rows.column(*index)),
+                        Child::Missing(value) if value.is_null() => Ok(new_null_array(&value.data_type(), rows.len())),
+                        Child::Missing(value) => value.to_array_of_size(rows.len()),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Arc::new(StructArray::try_new_with_length(fields.clone(), columns, rows.nulls().cloned(), rows.len())?)
+            }
+            Self::List(field, element) => {
+                let lists = array.as_list::<i32>();
+                let values = element.apply(lists.values())?;
+                Arc::new(ListArray::try_new(Arc::clone(field), lists.offsets().clone(), values, lists.nulls().cloned())?)
+            }
+            Self::Map(field, key, value) => {
+                let maps = array.as_map();
+                let DataType::Struct(fields) = field.data_type() else { return Ok(Arc::clone(array)) };
+                let columns = vec![key.apply(maps.keys())?, value.apply(maps.values())?];
+                let entries = StructArray::try_new(fields.clone(), columns, None)?;
+                Arc::new(MapArray::try_new(Arc::clone(field), maps.offsets().clone(), entries, maps.nulls().cloned(), false)?)
+            }
+        })
+    }
+}
+
+impl Child {
+    fn of(from: &Fields, to: &Field, defaults: &Defaults) -> Result<Self, Mismatch> {
+        let id = field_id(to);
+        let found = id.and_then(|id| from.iter().position(|field| field_id(field) == Some(id)));
+        Ok(match found {
+            // The `unknown` type is in no file; a column of that id would be of an older type.
+            Some(index) if *to.data_type() != DataType::Null => Self::Field(index, Shape::between(&from[index], to, defaults)?),
+            _ => Self::Missing(missing_value(to, defaults)),
+        })
+    }
+}
+
+/// What a field that a file does not have reads as.
+pub fn missing_value(field: &Field, defaults: &Defaults) -> ScalarValue {
+    field_id(field)
+        .and_then(|id| defaults.get(&id).cloned())
+        .or_else(|| ScalarValue::try_new_null(field.data_type()).ok())
+        .unwrap_or(ScalarValue::Null)
+}
+
+/// Whether a file's primitive type may be read as the table's.
+fn promotes(file: &DataType, table: &DataType) -> bool {
+    use DataType::{Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, Utf8};
+    match (file, table) {
+        (Int8 | Int16 | UInt8 | UInt16, Int32 | Int64) | (Int32 | UInt32, Int64) | (Float32, Float64) => true,
+        (Decimal128(from, from_scale), Decimal128(to, to_scale)) => from <= to && from_scale == to_scale,
+        (Date32, Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None)) => true,
+        // Coarser units widen exactly; whether Parquet says "adjusted to UTC" was never reliable in writers.
+        (Timestamp(from, _), Timestamp(to, _)) => from <= to,
+        (Time32(TimeUnit::Millisecond), Time64(TimeUnit::Microsecond)) => true,
+        (Binary, Utf8) | (Utf8, Binary) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,410 @@
+//! Builds the engine's Parquet scans of a set of data files.
+//!
+//! Files that can share one scan form a [`Group`]: their spec takes the same columns from partition values, and either all or
+//! none of them have equality deletes. Inside a scan the columns have names of their own, which no file column can match by
+//! accident: `#ID` for the column of a field id, `$row` for the row's number in its file, `$sequence` for the
+//! file's data sequence number, `$file` its URL, `$number` its number, `$scope` the scope of its equality deletes. The scan's
+//! projection gives the table's names back, and puts the columns that equality deletes need after them.
+//!
+//! Large files are cut by byte ranges here, not by the optimizer: it would cut by the manifest's file sizes, and row groups
+//! past a size that is too small would be in no range. The last range of a file has no end.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema as ArrowSchema};
+use datafusion::common::config::TableParquetOptions;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, case};
+use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use object_store::ObjectMeta;
+use parquet::arrow::RowNumber;
+use parquet::arrow::arrow_reader::RowSelection;
+
+use super::deletes::{DeletedPositions, ScanDeletes};
+use super::engine_store::engine_store_url;
+use super::equality_delete_exec::{EqualityDeleteExec, EqualityDeletes};
+use super::error::{TableError, external};
+use super::field_ids::with_field_id;
+use super::listing::ListedFile;
+use super::position_deletes::live_rows;
+use super::reader_factory::{FileUrl, StorageReaderFactory};
+use super::scalar::scalar;
+use super::schema::{initial_defaults, unsupported_type};
+use super::schema_evolution::{FieldIdAdapterFactory, inner_name};
+use super::pinned::PinnedTable;
+use crate::source::iceberg::{PartitionSpec, Transform};
+
+const ROW: &str = "$row";
+const SEQUENCE: &str = "$sequence";
+const FILE: &str = "$file";
+const NUMBER: &str = "$number";
+const SCOPE: &str = "$scope";
+
+/// Reserved field id of the row lineage column.
+const LAST_UPDATED: i32 = 2_147_483_539;
+
+/// A column that a scan gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScanColumn {
+    /// The table's column of this position.
+    Table(usize),
+    /// The file's URL.
+    File,
+    /// The row's number in its file.
+    Position,
+    /// The sequence number of the commit that last changed the row.
+    LastUpdated,
+    /// The file's number, as the caller gave it.
+    FileNumber,
+}
+
+/// A data file, ready to be scanned.
+#[derive(Debug, Clone)]
+pub struct ScanFile {
+    /// The file and its deletes.
+    pub listed: ListedFile,
+    /// Its rows deleted by position.
+    pub deleted: Option<DeletedPositions>,
+    /// Rows to read instead of all that are not deleted.
+    pub selection: Option<RowSelection>,
+    /// Its number.
+    pub number: u32,
+    /// The scope of equality deletes that it is in.
+    pub scope: u32,
+}
+
+/// Files that share a scan.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// Field ids of the columns that come from partition values.
+    pub identity: Vec<i32>,
+    /// Whether the files have equality deletes.
+    pub equality: bool,
+    /// The files.
+    pub files: Vec<ScanFile>,
+}
+
+/// How to scan.
+#[derive(Debug, Clone)]
+pub struct ScanOptions {
+    /// How many partitions to cut the files into at the most.
+    pub partitions: usize,
+    /// Below this many bytes no file is cut.
+    pub cut_from: u64,
+    /// The session's Parquet options.
+    pub parquet: TableParquetOptions,
+    /// Rows per batch, if not the session's.
+    pub batch_size: Option<usize>,
+    /// Stop after this many rows.
+    pub limit: Option<usize>,
+    /// Whether rows must come in the files' order.
+    pub ordered: bool,
+    /// Whether an optimizer will see the scan.
+    pub optimized: bool,
+    /// A predicate over the table's Arrow schema to prune row groups and pages by.
+    pub prune: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// Puts files into groups; `positions` are those of `deletes`.
+pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes, number: impl Fn(usize) -> u32) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, listed) in files.into_iter().enumerate() {
+        let identity = identity_sources(pinned, listed.data.spec_id);
+        let equality = !listed.deletes.equality.is_empty();
+        let file = ScanFile {
+            deleted: deletes.positions.get(index).cloned().flatten(),
+            selection: None,
+            number: number(index),
+            scope: deletes.scopes.number(listed.data.spec_id, &listed.data.partition),
+            listed,
+        };
+        match groups.iter_mut().find(|group| group.identity == identity && group.equality == equality) {
+            Some(group) => group.files.push(file),
+            None => groups.push(Group { identity, equality, files: vec![file] }),
+        }
+    }
+    groups
+}
+
+/// Columns of the pinned schema that files of this spec take from their partition.
+fn identity_sources(pinned: &PinnedTable, spec_id: i32) -> Vec<i32> {
+    let Some(spec) = pinned.snapshot.metadata.partition_spec(spec_id) else { return Vec::new() };
+    let mut ids: Vec<i32> = identity_fields(spec).map(|(_, id)| id).filter(|id| is_primitive_column(pinned, *id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn is_primitive_column(pinned: &PinnedTable, id: i32) -> bool {
+    pinned.snapshot.schema.fields().iter().any(|field| field.id == id && field.field_type.as_primitive().is_some())
+}
+
+/// Position and source of a spec's identity fields.
+fn identity_fields(spec: &PartitionSpec) -> impl Iterator<Item = (usize, i32)> + '_ {
+    let fields = spec.fields.iter().enumerate();
+    fields.filter(|(_, field)| field.transform == Transform::Identity).filter_map(|(at, field)| Some((at, field.source_id()?)))
+}
+
+/// The scan of one group: `columns` under their names, in order.
+pub fn scan_group(
+    pinned: &PinnedTable,
+    group: Group,
+    columns: &[(ScanColumn, String)],
+    equality: Option<&Arc<EqualityDeletes>>,
+    factory: &StorageReaderFactory,
+    options: &ScanOptions,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let equality = equality.filter(|_| group.equality);
+    let inner = InnerSchema::of(pinned, &group, columns, equality, options.prune.as_ref())?;
+    let table = inner.table_schema();
+    let mut projection = Vec::with_capacity(columns.len());
+    for (column, name) in columns {
+        projection.push(ProjectionExpr::new(inner.expression(pinned, &table, column)?, name.clone()));
+    }
+    for hidden in inner.hidden(equality) {
+        projection.push(ProjectionExpr::new(Arc::new(Column::new_with_schema(&hidden, table.table_schema())?), hidden));
+    }
+    let mut parquet = options.parquet.clone();
+    parquet.global.coerce_int96 = Some("us".to_owned());
+    parquet.global.coerce_int96_tz = None;
+    let mut source = ParquetSource::new(table.clone())
+        .with_table_parquet_options(parquet)
+        .with_parquet_file_reader_factory(Arc::new(factory.clone()));
+    if let Some(prune) = options.prune.as_ref().and_then(|prune| inner.predicate(pinned, &table, prune)) {
+        source = source.with_predicate(prune);
+    }
+    let source: Arc<dyn FileSource> = source
+        .try_pushdown_projection(&ProjectionExprs::new(projection))?
+        .ok_or_else(|| datafusion::common::DataFusionError::Internal("a Parquet scan takes a projection".to_owned()))?;
+    let roots = pinned.snapshot.schema.fields().iter().filter(|field| inner.ids.contains(&field.id));
+    let defaults = initial_defaults(roots, &pinned.snapshot.ident.to_string()).map_err(external)?;
+    let adapter = FieldIdAdapterFactory { defaults: Arc::new(defaults), name_mapping: pinned.name_mapping.clone() };
+    let files = group.files.iter().map(|file| inner.partitioned_file(pinned, file)).collect::<Result<Vec<_>>>()?;
+    let groups = cut(files, options);
+    let partitions = groups.len();
+    let config = FileScanConfigBuilder::new(engine_store_url(), source)
+        .with_file_groups(groups)
+        .with_expr_adapter(Some(Arc::new(adapter)))
+        .with_batch_size(options.batch_size)
+        .with_limit(options.limit.filter(|_| equality.is_none()))
+        .with_preserve_order(options.ordered)
+        // Says that the cuts are final.
+        .with_output_partitioning(options.optimized.then_some(Partitioning::UnknownPartitioning(partitions)))
+        .build();
+    let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+    Ok(match equality {
+        Some(deletes) => Arc::new(EqualityDeleteExec::try_new(scan, Arc::clone(deletes), columns.len(), SEQUENCE, SCOPE)?),
+        None => scan,
+    })
+}
+
+/// The columns inside one scan.
+struct InnerSchema {
+    /// Read from the file.
+    file: Vec<FieldRef>,
+    /// From partition values: field id and column.
+    identity: Vec<(i32, FieldRef)>,
+    rows: bool,
+    lineage: bool,
+    /// Field ids of all of them.
+    ids: Vec<i32>,
+}
+
+impl InnerSchema {
+    fn of(
+        pinned: &PinnedTable,
+        group: &Group,
+        columns: &[(ScanColumn, String)],
+        equality: Option<&Arc<EqualityDeletes>>,
+        prune: Option<&Arc<dyn PhysicalExpr>>,
+    ) -> Result<Self> {
+        let mut inner = Self { file: Vec::new(), identity: Vec::new(), rows: false, lineage: false, ids: Vec::new() };
+        let add = |inner: &mut Self, at: usize| {
+            let field = pinned.arrow.field(at);
+            let Some(id) = super::field_ids::field_id(field) else { return };
+            if inner.ids.contains(&id) {
+                return;
+            }
+            inner.ids.push(id);
+            let field = Arc::new(field.clone().with_name(inner_name(id)));
+            if group.identity.contains(&id) { inner.identity.push((id, field)) } else { inner.file.push(field) }
+        };
+        for (column, _) in columns {
+            match column {
+                ScanColumn::Table(at) => {
+                    if let Some((column, name)) = unsupported_type(pinned.arrow.field(*at)) {
+                        return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+                    }
+                    add(&mut inner, *at);
+                }
+                ScanColumn::Position => inner.rows = true,
+                ScanColumn::LastUpdated => inner.lineage = pinned.snapshot.metadata.format_version >= 3,
+                ScanColumn::File | ScanColumn::FileNumber => {}
+            }
+        }
+        if let Some(prune) = prune {
+            for column in datafusion::physical_expr::utils::collect_columns(prune) {
+                if let Ok(at) = pinned.arrow.index_of(column.name())
+                    && !pinned.arrow.field(at).data_type().is_nested()
+                {
+                    add(&mut inner, at);
+                }
+            }
+        }
+        for key in equality.into_iter().flat_map(|deletes| &deletes.key_sets).flat_map(|set| &set.columns) {
+            if key.depth == 0
+                && let Some(at) = pinned.position(key.id)
+            {
+                add(&mut inner, at);
+            } else if inner.file.iter().all(|field| field.name() != key.column.name()) {
+                inner.file.push(Arc::clone(&key.column));
+            }
+        }
+        if inner.lineage {
+            inner.file.push(Arc::new(with_field_id(Field::new(inner_name(LAST_UPDATED), DataType::Int64, true), LAST_UPDATED)));
+        }
+        Ok(inner)
+    }
+
+    fn table_schema(&self) -> TableSchema {
+        let mut partition: Vec<FieldRef> = self.identity.iter().map(|(_, field)| Arc::clone(field)).collect();
+        partition.push(Arc::new(Field::new(SEQUENCE, DataType::Int64, false)));
+        partition.push(Arc::new(Field::new(FILE, DataType::Utf8, false)));
+        partition.push(Arc::new(Field::new(NUMBER, DataType::UInt32, false)));
+        partition.push(Arc::new(Field::new(SCOPE, DataType::UInt32, false)));
+        let mut builder = TableSchema::builder(Arc::new(ArrowSchema::new(self.file.clone()))).with_table_partition_cols(partition);
+        if self.rows {
+            let row: FieldRef = Arc::new(Field::new(ROW, DataType::Int64, false).with_extension_type(RowNumber));
+            builder = builder.with_virtual_columns(vec![row]);
+        }
+        builder.build()
+    }
+
+    fn expression(&self, pinned: &PinnedTable, table: &TableSchema, column: &ScanColumn) -> Result<Arc<dyn PhysicalExpr>> {
+        let inner = |name: &str| -> Result<Arc<dyn PhysicalExpr>> { Ok(Arc::new(Column::new_with_schema(name, table.table_schema())?)) };
+        match column {
+            ScanColumn::Table(at) => inner(&inner_name(super::field_ids::field_id(pinned.arrow.field(*at)).unwrap_or_default())),
+            ScanColumn::File => inner(FILE),
+            ScanColumn::Position => inner(ROW),
+            ScanColumn::FileNumber => inner(NUMBER),
+            ScanColumn::LastUpdated if self.lineage => {
+                let stored = inner(&inner_name(LAST_UPDATED))?;
+                let known: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(Arc::clone(&stored)));
+                case(None, vec![(known, stored)], Some(inner(SEQUENCE)?))
+            }
+            ScanColumn::LastUpdated => inner(SEQUENCE),
+        }
+    }
+
+    /// Names of the columns that equality deletes need.
+    fn hidden(&self, equality: Option<&Arc<EqualityDeletes>>) -> Vec<String> {
+        let Some(equality) = equality else { return Vec::new() };
+        let mut names: Vec<String> = Vec::new();
+        for key in equality.key_sets.iter().flat_map(|set| &set.columns) {
+            if !names.contains(key.column.name()) {
+                names.push(key.column.name().clone());
+            }
+        }
+        names.push(SEQUENCE.to_owned());
+        names.push(SCOPE.to_owned());
+        names
+    }
+
+    /// The conjuncts of a predicate over the table's schema that only ask for columns of the scan, over its own names.
+    fn predicate(&self, pinned: &PinnedTable, table: &TableSchema, prune: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
+        let inner = |conjunct: &Arc<dyn PhysicalExpr>| pinned.rename_columns(conjunct, |id| {
+            Column::new_with_schema(&inner_name(id), table.table_schema()).ok()
+        });
+        let conjuncts: Vec<_> = datafusion::physical_expr::split_conjunction(prune).into_iter().filter_map(inner).collect();
+        (!conjuncts.is_empty()).then(|| datafusion::physical_expr::conjunction(conjuncts))
+    }
+
+    fn partitioned_file(&self, pinned: &PinnedTable, file: &ScanFile) -> Result<PartitionedFile> {
+        let data = &file.listed.data;
+        let located = pinned.snapshot.storage.locate(&data.path).map_err(external)?;
+        let mut scanned = PartitionedFile::new_from_meta(ObjectMeta {
+            location: located.path,
+            last_modified: chrono::DateTime::UNIX_EPOCH,
+            size: u64::try_from(data.file_size).unwrap_or(0),
+            e_tag: None,
+            version: None,
+        });
+        let spec = pinned.snapshot.metadata.partition_spec(data.spec_id);
+        let mut values = Vec::with_capacity(self.identity.len() + 4);
+        for (id, field) in &self.identity {
+            let at = spec.and_then(|spec| identity_fields(spec).find(|(_, source)| source == id)).map(|(at, _)| at);
+            let value = at.and_then(|at| data.partition.values.get(at)).and_then(Option::as_ref);
+            let of = pinned.snapshot.schema.field(*id).and_then(|field| field.field_type.as_primitive());
+            values.push(match (value, of) {
+                (Some(value), Some(of)) => scalar(value, of).filter(|value| value.data_type() == *field.data_type()).ok_or_else(|| {
+                    let reason = format!("the partition value of column {id} of \"{}\" is not of type {of}", data.path);
+                    external(TableError::DamagedMetadata { table: pinned.snapshot.ident.to_string(), reason })
+                })?,
+                _ => ScalarValue::try_new_null(field.data_type())?,
+            });
+        }
+        values.push(ScalarValue::Int64(Some(data.sequence_number)));
+        values.push(ScalarValue::Utf8(Some(data.path.clone())));
+        values.push(ScalarValue::UInt32(Some(file.number)));
+        values.push(ScalarValue::UInt32(Some(file.scope)));
+        scanned = scanned.with_partition_values(values).with_extension(FileUrl(data.path.as_str().into()));
+        let deleted = || file.deleted.as_ref().map(|deleted| live_rows(&deleted.positions, deleted.rows));
+        if let Some(selection) = file.selection.clone().or_else(deleted) {
+            scanned = scanned.with_extension(ParquetRowSelection::new(selection));
+        }
+        Ok(scanned)
+    }
+}
+
+/// Deals files out to partitions, cutting large ones.
+fn cut(files: Vec<PartitionedFile>, options: &ScanOptions) -> Vec<FileGroup> {
+    let partitions = options.partitions.max(1);
+    let total: u64 = files.iter().map(|file| file.object_meta.size).fold(0, u64::saturating_add);
+    if partitions == 1 || files.is_empty() {
+        return vec![FileGroup::new(files)];
+    }
+    if total < options.cut_from {
+        let per_partition = files.len().div_ceil(partitions);
+        return files.chunks(per_partition).map(|chunk| FileGroup::new(chunk.to_vec())).collect();
+    }
+    let share = total.div_ceil(partitions as u64).max(1);
+    let mut groups: Vec<Vec<PartitionedFile>> = vec![Vec::new()];
+    let mut room = share;
+    for file in files {
+        let size = file.object_meta.size;
+        let mut start = 0;
+        loop {
+            let left = size - start;
+            let last = left <= room || groups.len() == partitions;
+            let whole = last && start == 0;
+            let piece = if whole {
+                file.clone()
+            } else {
+                let end = if last { i64::MAX } else { i64::try_from(start + room).unwrap_or(i64::MAX) };
+                file.clone().with_range(i64::try_from(start).unwrap_or(i64::MAX), end)
+            };
+            if let Some(group) = groups.last_mut() {
+                group.push(piece);
+            }
+            if last {
+                room = room.saturating_sub(left);
+                break;
+            }
+            start += room;
+            groups.push(Vec::new());
+            room = share;
+        }
+        if room == 0 && groups.len() < partitions {
+            groups.push(Vec::new());
+            room = share;
+        }
+    }
+    groups.into_iter().filter(|group| !group.is_empty()).map(FileGroup::new).collect()
+}

@@ -1,0 +1,193 @@
+//! [`SnapshotScanExec`]: the node that a table scan shows in a plan.
+//!
+//! Below it are the engine's own Parquet scans; it adds what they cannot know:
+//! - EXPLAIN says which table and snapshot, how many files were kept of how many, and what was deleted;
+//! - filters on nested columns are not let through: with `pushdown_filters` the Parquet scan promises at planning time to apply
+//!   such a filter and silently drops it when a file's struct has another shape;
+//! - errors that the Parquet reader has turned into its own come out with their SQLSTATE: damage is XX001.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::CardinalityEffect;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::TryStreamExt;
+
+use super::error::{TableError, external, report_within};
+
+/// What EXPLAIN says of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScanSummary {
+    /// The table's name.
+    pub table: String,
+    /// The snapshot, if the table has one.
+    pub snapshot_id: Option<i64>,
+    /// Manifests read and there.
+    pub manifests: (usize, usize),
+    /// Data files kept and there (in the manifests read).
+    pub files: (usize, usize),
+    /// Rows deleted by position or deletion vector, in the files kept.
+    pub deleted_rows: u64,
+    /// Equality delete files that apply.
+    pub equality_deletes: usize,
+}
+
+impl fmt::Display for ScanSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "table={}", self.table)?;
+        match self.snapshot_id {
+            Some(id) => write!(f, ", snapshot={id}")?,
+            None => write!(f, ", snapshot=none")?,
+        }
+        write!(f, ", manifests={}/{}, files={}/{}", self.manifests.0, self.manifests.1, self.files.0, self.files.1)?;
+        if self.deleted_rows > 0 {
+            write!(f, ", deleted_rows={}", self.deleted_rows)?;
+        }
+        if self.equality_deletes > 0 {
+            write!(f, ", equality_deletes={}", self.equality_deletes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A scan of one snapshot.
+#[derive(Debug)]
+pub struct SnapshotScanExec {
+    input: Arc<dyn ExecutionPlan>,
+    summary: ScanSummary,
+    statistics: Arc<Statistics>,
+}
+
+impl SnapshotScanExec {
+    /// Over these Parquet scans, with statistics of its output.
+    pub fn new(input: Arc<dyn ExecutionPlan>, summary: ScanSummary, statistics: Statistics) -> Self {
+        Self { input, summary, statistics: Arc::new(statistics) }
+    }
+
+    /// What EXPLAIN says.
+    pub fn summary(&self) -> &ScanSummary {
+        &self.summary
+    }
+}
+
+impl DisplayAs for SnapshotScanExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, "SnapshotScanExec: {}", self.summary),
+            DisplayFormatType::TreeRender => write!(f, "{}", self.summary),
+        }
+    }
+}
+
+impl ExecutionPlan for SnapshotScanExec {
+    fn name(&self) -> &'static str {
+        "SnapshotScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(&self, _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let [input] = <[_; 1]>::try_from(children)
+            .map_err(|_| DataFusionError::Internal("a snapshot scan has one input".to_owned()))?;
+        Ok(Arc::new(Self { input, summary: self.summary.clone(), statistics: Arc::clone(&self.statistics) }))
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let table = self.summary.table.clone();
+        let stream = input.map_err(move |error| typed(&table, error));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.input.metrics()
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
+        Ok(match partition {
+            None => Arc::clone(&self.statistics),
+            Some(_) => Arc::new(Statistics::new_unknown(&self.schema())),
+        })
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        true
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::Equal
+    }
+
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let flat = flat_columns(&self.schema()).collect();
+        let child = ChildFilterDescription::from_child_with_allowed_indices(&parent_filters, flat, &self.input)?;
+        Ok(FilterDescription::new().with_child(child))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::if_all(child_pushdown_result))
+    }
+}
+
+/// Indices of the columns that are not nested.
+pub fn flat_columns(schema: &SchemaRef) -> impl Iterator<Item = usize> {
+    schema.fields().iter().enumerate().filter(|(_, field)| !field.data_type().is_nested()).map(|(index, _)| index)
+}
+
+/// An error of the Parquet reader as one of ours; others stay as they are.
+pub fn typed(table: &str, error: DataFusionError) -> DataFusionError {
+    if let Some(report) = report_within(&error) {
+        return external(report.clone());
+    }
+    let reason = match error.find_root() {
+        DataFusionError::ParquetError(error) => error.to_string(),
+        DataFusionError::ArrowError(error, _) => match error.as_ref() {
+            ArrowError::ParquetError(reason) => reason.clone(),
+            // Decoded bytes that are no value of their type: invalid UTF-8, offsets that go back, a NULL that must not be.
+            ArrowError::InvalidArgumentError(reason) | ArrowError::CastError(reason) | ArrowError::ParseError(reason) => reason.clone(),
+            _ => return error,
+        },
+        _ => return error,
+    };
+    external(TableError::DamagedData { table: table.to_owned(), reason })
+}

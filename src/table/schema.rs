@@ -1,0 +1,136 @@
+//! Iceberg's types as Arrow's, one for one, with every field's id in its metadata.
+//!
+//! Every field is nullable here, also a required one: files that break the promise exist, and an engine that believes it
+//! would answer `IS NULL` without looking. Times with a zone are UTC. A type of which only the name is known
+//! (`variant`, `geometry`, …) becomes NULLs of type `Null` marked by [`UNSUPPORTED_TYPE`], so that a table with such a column can
+//! be read without it; whoever reads that column gets an error.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::StructArray;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use datafusion::common::ScalarValue;
+
+use super::error::TableError;
+use super::field_ids::with_field_id;
+use super::reshape::{Defaults, missing_value};
+use super::scalar::scalar;
+use crate::source::iceberg::{Datum, NestedField, PrimitiveType, Schema, StructType, Type};
+
+/// Metadata key of a column whose type is not supported; its value is the type's name.
+pub const UNSUPPORTED_TYPE: &str = "featgres.unsupported_type";
+/// Metadata key of an Arrow extension type.
+const EXTENSION_NAME: &str = "ARROW:extension:name";
+/// The zone of times with a zone.
+pub const UTC: &str = "UTC";
+
+/// The table's columns.
+pub fn arrow_schema(schema: &Schema) -> SchemaRef {
+    Arc::new(ArrowSchema::new(schema.fields().iter().map(|field| arrow_field(field)).collect::<Vec<_>>()))
+}
+
+/// One column or nested field.
+pub fn arrow_field(field: &NestedField) -> FieldRef {
+    let mut metadata = HashMap::new();
+    match &field.field_type {
+        Type::Primitive(PrimitiveType::Uuid) => {
+            metadata.insert(EXTENSION_NAME.to_owned(), "arrow.uuid".to_owned());
+        }
+        Type::Primitive(PrimitiveType::Other(name)) => {
+            metadata.insert(UNSUPPORTED_TYPE.to_owned(), name.clone());
+        }
+        _ => {}
+    }
+    let arrow = Field::new(&field.name, data_type(&field.field_type), true).with_metadata(metadata);
+    Arc::new(with_field_id(arrow, field.id))
+}
+
+/// The Arrow type of an Iceberg type.
+pub fn data_type(of: &Type) -> DataType {
+    match of {
+        Type::Primitive(primitive) => primitive_type(primitive),
+        Type::Struct(of) => DataType::Struct(of.fields.iter().map(|field| arrow_field(field)).collect()),
+        Type::List(of) => DataType::List(arrow_field(&of.element)),
+        Type::Map(of) => {
+            let key = arrow_field(&of.key).as_ref().clone().with_nullable(false);
+            let entries = Fields::from(vec![Arc::new(key), arrow_field(&of.value)]);
+            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+        }
+    }
+}
+
+/// The Arrow type of a primitive.
+pub fn primitive_type(of: &PrimitiveType) -> DataType {
+    match of {
+        PrimitiveType::Boolean => DataType::Boolean,
+        PrimitiveType::Int => DataType::Int32,
+        PrimitiveType::Long => DataType::Int64,
+        PrimitiveType::Float => DataType::Float32,
+        PrimitiveType::Double => DataType::Float64,
+        // Iceberg's scale is at most its precision of 38.
+        PrimitiveType::Decimal { precision, scale } => DataType::Decimal128(*precision, i8::try_from(*scale).unwrap_or(i8::MAX)),
+        PrimitiveType::Date => DataType::Date32,
+        PrimitiveType::Time => DataType::Time64(TimeUnit::Microsecond),
+        PrimitiveType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        PrimitiveType::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+        PrimitiveType::TimestampNs => DataType::Timestamp(TimeUnit::Nanosecond, None),
+        PrimitiveType::TimestamptzNs => DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())),
+        PrimitiveType::String => DataType::Utf8,
+        PrimitiveType::Uuid => DataType::FixedSizeBinary(16),
+        PrimitiveType::Fixed(length) => DataType::FixedSizeBinary(i32::try_from(*length).unwrap_or(i32::MAX)),
+        PrimitiveType::Binary => DataType::Binary,
+        PrimitiveType::Unknown | PrimitiveType::Other(_) => DataType::Null,
+    }
+}
+
+/// What rows of files older than these columns hold, by field id at any depth.
+pub fn initial_defaults<'a>(columns: impl Iterator<Item = &'a Arc<NestedField>>, table: &str) -> Result<Defaults, TableError> {
+    let mut defaults = Defaults::default();
+    for column in columns {
+        collect_defaults(column, table, &mut defaults)?;
+    }
+    Ok(defaults)
+}
+
+fn collect_defaults(field: &Arc<NestedField>, table: &str, defaults: &mut Defaults) -> Result<(), TableError> {
+    // Children first: a struct's own default is made of theirs.
+    for child in field.field_type.children() {
+        collect_defaults(child, table, defaults)?;
+    }
+    let Some(json) = &field.initial_default else { return Ok(()) };
+    let damaged = |reason: String| TableError::DamagedMetadata { table: table.to_owned(), reason };
+    let value = match &field.field_type {
+        Type::Primitive(of) => Datum::from_json(of, json)
+            .map_err(|reason| damaged(format!("default of \"{}\": {reason}", field.name)))
+            .map(|datum| scalar(&datum, of))?,
+        Type::Struct(of) => struct_default(of, json, defaults),
+        Type::List(_) | Type::Map(_) => None,
+    };
+    let value = value.ok_or_else(|| damaged(format!("default of \"{}\": {json} is not a value of its type", field.name)))?;
+    defaults.insert(field.id, value);
+    Ok(())
+}
+
+/// The only default that a struct may have is an empty object: a struct whose fields have their own defaults.
+fn struct_default(of: &StructType, json: &serde_json::Value, defaults: &Defaults) -> Option<ScalarValue> {
+    if !json.as_object()?.is_empty() {
+        return None;
+    }
+    let fields: Fields = of.fields.iter().map(|field| arrow_field(field)).collect();
+    let columns = fields.iter().map(|field| missing_value(field, defaults).to_array()).collect::<Result<Vec<_>, _>>().ok()?;
+    let rows = StructArray::try_new_with_length(fields, columns, None, 1).ok()?;
+    Some(ScalarValue::Struct(Arc::new(rows)))
+}
+
+/// The name of a type inside this column that is not supported, if there is one.
+pub fn unsupported_type(field: &Field) -> Option<(&str, &str)> {
+    if let Some(name) = field.metadata().get(UNSUPPORTED_TYPE) {
+        return Some((field.name(), name));
+    }
+    match field.data_type() {
+        DataType::Struct(children) => children.iter().find_map(|child| unsupported_type(child)),
+        DataType::List(child) | DataType::Map(child, _) => unsupported_type(child),
+        _ => None,
+    }
+}

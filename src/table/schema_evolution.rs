@@ -1,0 +1,192 @@
+//! Columns by field id: expressions over the table's schema become expressions over one file's.
+//!
+//! The engine adapts schemas by name, which is wrong for a renamed, swapped or re-added column. Inside a scan every column is
+//! therefore called by its id (`#7`), so that no name of a file can match by accident, and this adapter finds the
+//! file's column of that id: as it is, promoted, reshaped (nested types), or, where the file has none, the field's
+//! initial default or NULL.
+//!
+//! Two things are kept from the engine's statistics pruning, because it would prune rows that match: floats (Parquet's
+//! bounds leave NaN out, but NaN is greater than everything), and reshaped columns (their bounds are of another type).
+//! The price is that a filter on a float prunes by the manifest only, where NaN counts are known.
+
+use std::any::Any;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+
+use super::error::{TableError, external};
+use super::field_ids::{FIELD_ID, any_field_id, field_id, map_names};
+use super::reshape::{Defaults, EXACT_CAST, Shape, missing_value};
+use crate::source::iceberg::NameMapping;
+
+/// Key of a file's schema metadata under which the reader factory puts the file's URL, for error messages.
+pub const FILE_URL: &str = "featgres.file";
+
+/// The name that the column of this id has inside a scan.
+pub fn inner_name(id: i32) -> String {
+    format!("#{id}")
+}
+
+/// Makes an adapter for each file of a scan.
+#[derive(Debug)]
+pub struct FieldIdAdapterFactory {
+    /// Initial defaults by field id.
+    pub defaults: Arc<Defaults>,
+    /// For files without ids.
+    pub name_mapping: Option<Arc<NameMapping>>,
+}
+
+impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
+    fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        let url = || physical.metadata().get(FILE_URL).cloned().unwrap_or_default();
+        for (index, field) in physical.fields().iter().enumerate() {
+            if physical.fields()[..index].iter().any(|other| other.name() == field.name()) {
+                return Err(external(TableError::DuplicateFileColumn { url: url(), column: field.name().clone() }));
+            }
+        }
+        // Virtual columns (the row number) stand in both schemas and have no id.
+        let stored = physical.fields().iter().filter(|field| logical.field_with_name(field.name()).is_err()).cloned().collect();
+        let fields = if any_field_id(&stored) {
+            physical.fields().clone()
+        } else if let Some(mapping) = &self.name_mapping {
+            map_names(physical.fields(), &mapping.fields)
+        } else {
+            physical.fields().clone()
+        };
+        let unknown = self.name_mapping.is_none() && !any_field_id(&stored);
+        let file = Arc::new(Schema::new_with_metadata(fields, physical.metadata().clone()));
+        Ok(Arc::new(FieldIdAdapter { logical, file, unknown, defaults: Arc::clone(&self.defaults) }))
+    }
+}
+
+/// The adapter for one file.
+#[derive(Debug)]
+struct FieldIdAdapter {
+    logical: SchemaRef,
+    /// The file's schema, with ids.
+    file: SchemaRef,
+    /// Nothing says which column is which: an error only for a query that asks for one.
+    unknown: bool,
+    defaults: Arc<Defaults>,
+}
+
+impl PhysicalExprAdapter for FieldIdAdapter {
+    fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        expr.transform_up(|node| match node.downcast_ref::<Column>() {
+            Some(column) => Ok(Transformed::yes(self.column(column)?)),
+            None => Ok(Transformed::no(node)),
+        })
+        .data()
+    }
+}
+
+impl FieldIdAdapter {
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let table = self.logical.field_with_name(column.name())?;
+        let Some(id) = field_id(table) else {
+            return Ok(Arc::new(Column::new_with_schema(column.name(), &self.file)?));
+        };
+        if self.unknown {
+            let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
+            return Err(external(TableError::NoFieldIds { url }));
+        }
+        let found = self.file.fields().iter().position(|field| field_id(field) == Some(id));
+        let Some(index) = found.filter(|_| *table.data_type() != DataType::Null) else {
+            return Ok(Arc::new(Literal::new(missing_value(table, &self.defaults))));
+        };
+        let file = self.file.field(index);
+        let shape = Shape::between(file, table, &self.defaults).map_err(|mismatch| {
+            let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
+            external(TableError::FileType {
+                url,
+                column: mismatch.field,
+                file_type: mismatch.file_type.to_string(),
+                table_type: mismatch.table_type.to_string(),
+            })
+        })?;
+        let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(file.name(), index));
+        Ok(match shape {
+            Shape::Same if !table.data_type().is_floating() => source,
+            Shape::Promoted(to) if !to.is_floating() && !matches!(to, DataType::Utf8 | DataType::Binary) => {
+                let target = Arc::new(Field::new(table.name(), to, true));
+                Arc::new(CastExpr::new_with_target_field(source, target, Some(EXACT_CAST)))
+            }
+            shape => Arc::new(ReshapedColumn { source, shape, field: Arc::new(table.clone().with_nullable(true)) }),
+        })
+    }
+}
+
+/// A column that is more than a cast, or that statistics must not be applied to.
+#[derive(Debug, Clone)]
+struct ReshapedColumn {
+    source: Arc<dyn PhysicalExpr>,
+    shape: Shape,
+    field: FieldRef,
+}
+
+impl PartialEq for ReshapedColumn {
+    fn eq(&self, other: &Self) -> bool {
+        self.source.eq(&other.source) && self.shape == other.shape && self.field == other.field
+    }
+}
+
+impl Eq for ReshapedColumn {}
+
+impl Hash for ReshapedColumn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.source.hash(state);
+        self.shape.hash(state);
+    }
+}
+
+impl fmt::Display for ReshapedColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.metadata().get(FIELD_ID) {
+            Some(id) => write!(f, "field({}, {id})", self.source),
+            None => write!(f, "field({})", self.source),
+        }
+    }
+}
+
+impl PhysicalExpr for ReshapedColumn {
+    fn return_field(&self, _input_schema: &Schema) -> Result<FieldRef> {
+        Ok(Arc::clone(&self.field))
+    }
+
+    fn data_type(&self, _input_schema: &Schema) -> Result<DataType> {
+        Ok(self.field.data_type().clone())
+    }
+
+    fn nullable(&self, _input_schema: &Schema) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let source = self.source.evaluate(batch)?.into_array(batch.num_rows())?;
+        self.shape.apply(&source).map(ColumnarValue::Array)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.source]
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(source), true) => Ok(Arc::new(Self { source, ..self.as_ref().clone() })),
+            _ => Err(DataFusionError::Internal("a reshaped column has one source".to_owned())),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
