@@ -105,7 +105,8 @@ async fn read_positions(
 ) -> Result<Vec<Option<(usize, RoaringTreemap)>>> {
     let mut bitmaps: Vec<RoaringTreemap> = vec![RoaringTreemap::new(); files.len()];
 
-    let vectors = files.iter().enumerate().filter_map(|(index, file)| Some((index, Arc::clone(file.deletes.vector.as_ref()?))));
+    let vectors: Vec<(usize, Arc<DeleteFile>)> =
+        files.iter().enumerate().filter_map(|(index, file)| Some((index, Arc::clone(file.deletes.vector.as_ref()?)))).collect();
     let mut vectors = futures::stream::iter(vectors)
         .map(|(index, vector)| async move {
             let vector = snapshot.deletion_vector(&vector).await.map_err(external)?;
@@ -119,14 +120,14 @@ async fn read_positions(
     drop(vectors);
 
     // One delete file may be for many data files, and one data file may have many.
-    let mut wanted: HashMap<&str, HashMap<&str, Vec<usize>>> = HashMap::new();
+    let mut wanted: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
     for (index, file) in files.iter().enumerate() {
         for delete in &file.deletes.position {
-            wanted.entry(&delete.path).or_default().entry(&file.data.path).or_default().push(index);
+            wanted.entry_ref(delete.path.as_str()).or_default().entry_ref(file.data.path.as_str()).or_default().push(index);
         }
     }
     let mut reads = futures::stream::iter(wanted)
-        .map(|(url, files)| async move { position_deletes::read(factory, url, &files).await })
+        .map(|(url, files)| async move { position_deletes::read(factory, &url, &files).await })
         .buffer_unordered(CONCURRENT_READS);
     while let Some(deleted) = reads.try_next().await.map_err(external)? {
         for (indices, positions) in deleted {

@@ -166,8 +166,8 @@ pub fn external(error: impl Into<Report>) -> DataFusionError {
 }
 
 /// The report inside an engine error, if one travels there.
-pub fn report_within(error: &(dyn std::error::Error + 'static)) -> Option<&Report> {
-    let mut next = Some(error);
+pub fn report_within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Report> {
+    let mut next: Option<&'a (dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(report) = error.downcast_ref::<Report>() {
             return Some(report);

@@ -37,3 +37,6 @@ pub use error::TableError;
 pub use footer_cache::FooterCache;
 pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, SnapshotTable, TableOptions};
 pub use schema::{UNSUPPORTED_TYPE, arrow_field};
+
+#[cfg(test)]
+mod fixture_tests;

@@ -25,7 +25,7 @@ const POSITION: (i32, &str) = (2_147_483_545, "pos");
 pub async fn read(
     factory: &StorageReaderFactory,
     url: &str,
-    wanted: &HashMap<&str, Vec<usize>>,
+    wanted: &HashMap<String, Vec<usize>>,
 ) -> Result<Vec<(Vec<usize>, RoaringTreemap)>, Report> {
     let rows = parquet_rows::open(factory, url, None).await?;
     let damaged = |reason: &str| Report::from(TableError::DamagedDeleteFile { url: url.to_owned(), reason: reason.to_owned() });

@@ -14,7 +14,7 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{collect_columns, conjunction};
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use hashbrown::HashMap;
 
 use super::bounds::{Bounds, of_range};
@@ -148,7 +148,7 @@ impl Pruner {
                 Some((column.name().to_owned(), (id, of, field.data_type().clone())))
             })
             .collect();
-        let predicate = PruningPredicate::try_new(filter, Arc::clone(arrow)).ok()?;
+        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(arrow)).try_build(filter).ok()?;
         (!predicate.always_true()).then_some(Self { predicate, columns })
     }
 

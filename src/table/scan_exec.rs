@@ -180,14 +180,17 @@ pub fn typed(table: &str, error: DataFusionError) -> DataFusionError {
         return external(report.clone());
     }
     let reason = match error.find_root() {
-        DataFusionError::ParquetError(error) => error.to_string(),
+        DataFusionError::ParquetError(error) => Some(error.to_string()),
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
-            ArrowError::ParquetError(reason) => reason.clone(),
+            ArrowError::ParquetError(reason) => Some(reason.clone()),
             // Decoded bytes that are no value of their type: invalid UTF-8, offsets that go back, a NULL that must not be.
-            ArrowError::InvalidArgumentError(reason) | ArrowError::CastError(reason) | ArrowError::ParseError(reason) => reason.clone(),
-            _ => return error,
+            ArrowError::InvalidArgumentError(reason) | ArrowError::CastError(reason) | ArrowError::ParseError(reason) => Some(reason.clone()),
+            _ => None,
         },
-        _ => return error,
+        _ => None,
     };
-    external(TableError::DamagedData { table: table.to_owned(), reason })
+    match reason {
+        Some(reason) => external(TableError::DamagedData { table: table.to_owned(), reason }),
+        None => error,
+    }
 }

@@ -9,7 +9,6 @@
 //! bounds leave NaN out, but NaN is greater than everything), and reshaped columns (their bounds are of another type).
 //! The price is that a filter on a float prunes by the manifest only, where NaN counts are known.
 
-use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

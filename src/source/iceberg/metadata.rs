@@ -206,6 +206,11 @@ impl TableMetadata {
         self.schemas.get(&id)
     }
 
+    /// All schemas, in no order.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values()
+    }
+
     /// The spec of this number.
     pub fn partition_spec(&self, id: i32) -> Option<&Arc<PartitionSpec>> {
         self.specs.get(&id)
