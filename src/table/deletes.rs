@@ -24,6 +24,9 @@ use crate::source::iceberg::DeleteFile;
 /// Delete files and footers read at a time.
 const CONCURRENT_READS: usize = 16;
 
+/// What a deleted row may cost in the reader's selection: a skip and a select.
+const BYTES_PER_SELECTOR: usize = 32;
+
 /// The rows of one data file that are deleted by position.
 #[derive(Debug, Clone)]
 pub struct DeletedPositions {
@@ -72,7 +75,11 @@ pub async fn read(
             Ok::<_, DataFusionError>(Some(DeletedPositions { positions: Arc::new(positions), rows }))
         })
         .buffered(CONCURRENT_READS);
-    let positions = rows.try_collect().await?;
+    let positions: Vec<Option<DeletedPositions>> = rows.try_collect().await?;
+    for deleted in positions.iter().flatten() {
+        let rows = position_deletes::deleted_rows(&deleted.positions, deleted.rows);
+        reservation.try_grow(usize::try_from(rows).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_SELECTOR))?;
+    }
 
     let mut equality: HashMap<&str, Arc<DeleteFile>> = HashMap::new();
     for delete in files.iter().flat_map(|file| &file.deletes.equality) {

@@ -165,11 +165,8 @@ impl EqualityDeleteExec {
             let found = schema.fields().iter().enumerate().skip(outputs).find(|(_, field)| field.name() == name);
             found.map(|(index, _)| index).ok_or_else(|| DataFusionError::Internal(format!("a scan lacks its column \"{name}\"")))
         };
-        let keys = deletes
-            .key_sets
-            .iter()
-            .map(|set| set.columns.iter().map(|key| hidden(key.column.name())).collect())
-            .collect::<Result<_>>()?;
+        let keys =
+            deletes.key_sets.iter().map(|set| set.columns.iter().map(|key| hidden(key.column.name())).collect()).collect::<Result<_>>()?;
         let (sequence_number, scope) = (hidden(sequence_number)?, hidden(scope)?);
         let visible: Vec<usize> = (0..outputs).collect();
         let output = Arc::new(schema.project(&visible)?);
@@ -200,12 +197,8 @@ impl Matcher {
         let sequence_numbers = batch.column(self.sequence_number).as_primitive::<Int64Type>();
         let scopes = batch.column(self.scope).as_primitive::<UInt32Type>();
         for (set, columns) in self.deletes.key_sets.iter().zip(&self.keys) {
-            let keys = set
-                .columns
-                .iter()
-                .zip(columns)
-                .map(|(key, column)| key.values(batch.column(*column)))
-                .collect::<Result<Vec<_>>>()?;
+            let keys =
+                set.columns.iter().zip(columns).map(|(key, column)| key.values(batch.column(*column))).collect::<Result<Vec<_>>>()?;
             set.mark(&keys, sequence_numbers.values(), scopes, &mut deleted)?;
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -250,8 +243,7 @@ impl ExecutionPlan for EqualityDeleteExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("an equality delete has one input".to_owned()))?;
+        let [input] = <[_; 1]>::try_from(children).map_err(|_| DataFusionError::Internal("an equality delete has one input".to_owned()))?;
         let schema = input.schema();
         let (sequence_number, scope) = (schema.field(self.sequence_number).name(), schema.field(self.scope).name());
         let (sequence_number, scope) = (sequence_number.clone(), scope.clone());

@@ -133,11 +133,8 @@ fn has_key(field: &Field, id: i32, depth: usize) -> bool {
 fn key_column(id: i32, url: &str, pinned: &Schema, metadata: &TableMetadata) -> Result<KeyColumn, TableError> {
     let damaged = |reason: String| TableError::DamagedDeleteFile { url: url.to_owned(), reason };
     let older = || metadata.schemas().filter(|schema| schema.field(id).is_some()).max_by_key(|schema| schema.schema_id);
-    let path: Vec<&Arc<NestedField>> = if pinned.field(id).is_some() {
-        pinned.path(id)
-    } else {
-        older().map(|schema| schema.path(id)).unwrap_or_default()
-    };
+    let path: Vec<&Arc<NestedField>> =
+        if pinned.field(id).is_some() { pinned.path(id) } else { older().map(|schema| schema.path(id)).unwrap_or_default() };
     let Some((key, parents)) = path.split_last() else {
         return Err(damaged(format!("its key has field id {id}, which the table never had")));
     };

@@ -65,10 +65,7 @@ fn map_name(field: &FieldRef, mapped: Option<&MappedField>) -> FieldRef {
 
 fn map_entries(entries: &FieldRef, mapped: &MappedField) -> FieldRef {
     let DataType::Struct(children) = entries.data_type() else { return Arc::clone(entries) };
-    let children: Fields = children
-        .iter()
-        .zip(["key", "value"])
-        .map(|(child, name)| map_name(child, by_name(&mapped.fields, name)))
-        .collect();
+    let children: Fields =
+        children.iter().zip(["key", "value"]).map(|(child, name)| map_name(child, by_name(&mapped.fields, name))).collect();
     Arc::new(entries.as_ref().clone().with_data_type(DataType::Struct(children)))
 }

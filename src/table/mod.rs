@@ -15,6 +15,7 @@ mod engine_store;
 mod equality_delete_exec;
 mod equality_deletes;
 mod error;
+mod feature_rows;
 mod field_ids;
 mod footer_cache;
 mod listing;
@@ -34,6 +35,7 @@ mod statistics;
 
 pub use engine_store::register_engine_store;
 pub use error::TableError;
+pub use feature_rows::SnapshotFeatureRows;
 pub use footer_cache::FooterCache;
 pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, SnapshotTable, TableOptions};
 pub use schema::{UNSUPPORTED_TYPE, arrow_field};

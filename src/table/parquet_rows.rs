@@ -73,9 +73,7 @@ fn parquet_report(url: &str, error: &ParquetError) -> Report {
 }
 
 fn engine_report(url: &str, error: &datafusion::common::DataFusionError) -> Report {
-    report_within(error)
-        .cloned()
-        .unwrap_or_else(|| TableError::DamagedDeleteFile { url: url.to_owned(), reason: error.to_string() }.into())
+    report_within(error).cloned().unwrap_or_else(|| TableError::DamagedDeleteFile { url: url.to_owned(), reason: error.to_string() }.into())
 }
 
 /// The field as a struct around it would hold it: used to give a nested key its path.

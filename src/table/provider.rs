@@ -16,9 +16,9 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::deletes;
 use super::error::{TableError, external};
@@ -149,6 +149,6 @@ impl TableProvider for SnapshotTable {
             0 => Arc::new(EmptyExec::new(Arc::clone(&schema))),
             _ => UnionExec::try_new(scans)?,
         };
-        Ok(Arc::new(SnapshotScanExec::new(input, summary, statistics)))
+        Ok(Arc::new(SnapshotScanExec::new(input, summary, statistics, deletes.reservation)))
     }
 }

@@ -16,9 +16,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetFileMetrics;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::{GetOptions, GetRange, coalesce_ranges};
@@ -70,7 +69,7 @@ impl StorageReaderFactory {
             page_offsets: self.page_offsets,
             located,
             url,
-            metrics: None,
+            bytes_scanned: None,
         })
     }
 }
@@ -89,7 +88,7 @@ impl ParquetFileReaderFactory for StorageReaderFactory {
         };
         let mut reader = self.open(url)?;
         let metrics = self.metrics.as_ref().unwrap_or(metrics);
-        reader.metrics = Some(ParquetFileMetrics::new(partition_index, &reader.object, metrics));
+        reader.bytes_scanned = Some(MetricBuilder::new(metrics).counter("bytes_scanned", partition_index));
         Ok(Box::new(reader))
     }
 }
@@ -102,7 +101,7 @@ pub struct StorageFileReader {
     located: Located,
     object: String,
     page_offsets: bool,
-    metrics: Option<ParquetFileMetrics>,
+    bytes_scanned: Option<Count>,
 }
 
 impl fmt::Debug for StorageFileReader {
@@ -158,8 +157,8 @@ impl StorageFileReader {
     }
 
     fn scanned(&self, bytes: u64) {
-        if let Some(metrics) = &self.metrics {
-            metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        if let Some(counter) = &self.bytes_scanned {
+            counter.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
     }
 
@@ -218,7 +217,10 @@ impl AsyncFileReader for StorageFileReader {
         .boxed()
     }
 
-    fn get_metadata<'a>(&'a mut self, options: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
             let footer = self.footer().await.map_err(parquet)?;
             let columns = options.is_some_and(|options| options.column_index_policy() != PageIndexPolicy::Skip);

@@ -67,9 +67,7 @@ impl Shape {
                 let children = to.iter().map(|child| Child::of(from, child, defaults)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Self::Struct(to.clone(), children))
             }
-            (DataType::List(from), DataType::List(to)) => {
-                Ok(Self::List(Arc::clone(to), Box::new(Self::between(from, to, defaults)?)))
-            }
+            (DataType::List(from), DataType::List(to)) => Ok(Self::List(Arc::clone(to), Box::new(Self::between(from, to, defaults)?))),
             (DataType::Map(from, _), DataType::Map(to, _)) => match (from.data_type(), to.data_type()) {
                 (DataType::Struct(file), DataType::Struct(table)) if file.len() == 2 && table.len() == 2 => Ok(Self::Map(
                     Arc::clone(to),
@@ -139,7 +137,9 @@ pub fn missing_value(field: &Field, defaults: &Defaults) -> ScalarValue {
 
 /// Whether a file's primitive type may be read as the table's.
 fn promotes(file: &DataType, table: &DataType) -> bool {
-    use DataType::{Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, Utf8};
+    use DataType::{
+        Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, Utf8,
+    };
     match (file, table) {
         (Int8 | Int16 | UInt8 | UInt16, Int32 | Int64) | (Int32 | UInt32, Int64) | (Float32, Float64) => true,
         (Decimal128(from, from_scale), Decimal128(to, to_scale)) => from <= to && from_scale == to_scale,

@@ -33,12 +33,12 @@ use super::equality_delete_exec::{EqualityDeleteExec, EqualityDeletes};
 use super::error::{TableError, external};
 use super::field_ids::with_field_id;
 use super::listing::ListedFile;
+use super::pinned::PinnedTable;
 use super::position_deletes::live_rows;
 use super::reader_factory::{FileUrl, StorageReaderFactory};
 use super::scalar::scalar;
 use super::schema::{initial_defaults, unsupported_type};
 use super::schema_evolution::{FieldIdAdapterFactory, inner_name};
-use super::pinned::PinnedTable;
 use crate::source::iceberg::{PartitionSpec, Transform};
 
 const ROW: &str = "$row";
@@ -134,7 +134,7 @@ pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes
 }
 
 /// Columns of the pinned schema that files of this spec take from their partition.
-fn identity_sources(pinned: &PinnedTable, spec_id: i32) -> Vec<i32> {
+pub fn identity_sources(pinned: &PinnedTable, spec_id: i32) -> Vec<i32> {
     let Some(spec) = pinned.snapshot.metadata.partition_spec(spec_id) else { return Vec::new() };
     let mut ids: Vec<i32> = identity_fields(spec).map(|(_, id)| id).filter(|id| is_primitive_column(pinned, *id)).collect();
     ids.sort_unstable();
@@ -174,9 +174,8 @@ pub fn scan_group(
     let mut parquet = options.parquet.clone();
     parquet.global.coerce_int96 = Some("us".to_owned());
     parquet.global.coerce_int96_tz = None;
-    let mut source = ParquetSource::new(table.clone())
-        .with_table_parquet_options(parquet)
-        .with_parquet_file_reader_factory(Arc::new(factory.clone()));
+    let mut source =
+        ParquetSource::new(table.clone()).with_table_parquet_options(parquet).with_parquet_file_reader_factory(Arc::new(factory.clone()));
     if let Some(prune) = options.prune.as_ref().and_then(|prune| inner.predicate(pinned, &table, prune)) {
         source = source.with_predicate(prune);
     }
@@ -319,9 +318,9 @@ impl InnerSchema {
 
     /// The conjuncts of a predicate over the table's schema that only ask for columns of the scan, over its own names.
     fn predicate(&self, pinned: &PinnedTable, table: &TableSchema, prune: &Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>> {
-        let inner = |conjunct: &Arc<dyn PhysicalExpr>| pinned.rename_columns(conjunct, |id| {
-            Column::new_with_schema(&inner_name(id), table.table_schema()).ok()
-        });
+        let inner = |conjunct: &Arc<dyn PhysicalExpr>| {
+            pinned.rename_columns(conjunct, |id| Column::new_with_schema(&inner_name(id), table.table_schema()).ok())
+        };
         let conjuncts: Vec<_> = datafusion::physical_expr::split_conjunction(prune).into_iter().filter_map(inner).collect();
         (!conjuncts.is_empty()).then(|| datafusion::physical_expr::conjunction(conjuncts))
     }

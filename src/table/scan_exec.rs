@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
@@ -68,17 +69,14 @@ pub struct SnapshotScanExec {
     input: Arc<dyn ExecutionPlan>,
     summary: ScanSummary,
     statistics: Arc<Statistics>,
+    /// What the deletes hold of the memory pool, for as long as the plan lives.
+    deletes: Arc<MemoryReservation>,
 }
 
 impl SnapshotScanExec {
     /// Over these Parquet scans, with statistics of its output.
-    pub fn new(input: Arc<dyn ExecutionPlan>, summary: ScanSummary, statistics: Statistics) -> Self {
-        Self { input, summary, statistics: Arc::new(statistics) }
-    }
-
-    /// What EXPLAIN says.
-    pub fn summary(&self) -> &ScanSummary {
-        &self.summary
+    pub fn new(input: Arc<dyn ExecutionPlan>, summary: ScanSummary, statistics: Statistics, deletes: MemoryReservation) -> Self {
+        Self { input, summary, statistics: Arc::new(statistics), deletes: Arc::new(deletes) }
     }
 }
 
@@ -109,9 +107,13 @@ impl ExecutionPlan for SnapshotScanExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("a snapshot scan has one input".to_owned()))?;
-        Ok(Arc::new(Self { input, summary: self.summary.clone(), statistics: Arc::clone(&self.statistics) }))
+        let [input] = <[_; 1]>::try_from(children).map_err(|_| DataFusionError::Internal("a snapshot scan has one input".to_owned()))?;
+        Ok(Arc::new(Self {
+            input,
+            summary: self.summary.clone(),
+            statistics: Arc::clone(&self.statistics),
+            deletes: Arc::clone(&self.deletes),
+        }))
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -184,7 +186,9 @@ pub fn typed(table: &str, error: DataFusionError) -> DataFusionError {
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::ParquetError(reason) => Some(reason.clone()),
             // Decoded bytes that are no value of their type: invalid UTF-8, offsets that go back, a NULL that must not be.
-            ArrowError::InvalidArgumentError(reason) | ArrowError::CastError(reason) | ArrowError::ParseError(reason) => Some(reason.clone()),
+            ArrowError::InvalidArgumentError(reason) | ArrowError::CastError(reason) | ArrowError::ParseError(reason) => {
+                Some(reason.clone())
+            }
             _ => None,
         },
         _ => None,

@@ -24,8 +24,15 @@ fn float(value: f64) -> String {
 }
 
 fn decimal(text: &str) -> String {
+    // Python writes small ones with an exponent.
+    if let Some((digits, zeros)) = text.split_once("E-") {
+        let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+        let digits = digits.replace('.', "");
+        let zeros = zeros.parse::<usize>().unwrap() - 1;
+        return decimal(&format!("{sign}0.{}{digits}", "0".repeat(zeros)));
+    }
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    if text == "-0" || text.is_empty() { "0".to_owned() } else { text.to_owned() }
 }
 
 /// A value of an expected file.
