@@ -14,8 +14,22 @@ pub enum CatalogKind {
 }
 
 /// Properties of object stores that are understood, by pyiceberg's names.
-pub const STORAGE_KEYS: &[&str] =
-    &["s3.endpoint", "s3.region", "s3.access-key-id", "s3.secret-access-key", "s3.session-token", "s3.path-style-access"];
+pub const STORAGE_KEYS: &[&str] = &[
+    "s3.endpoint",
+    "s3.region",
+    "s3.access-key-id",
+    "s3.secret-access-key",
+    "s3.session-token",
+    "s3.path-style-access",
+    "s3.force-virtual-addressing",
+    "s3.anonymous",
+];
+
+/// Those that are true or false.
+const BOOLEANS: [&str; 3] = ["s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
+
+/// A property for a folder that stands for a bucket: `mount.BUCKET = "/path"`, for copies of a warehouse.
+const MOUNT: &str = "mount.";
 
 /// The three that only make sense together.
 const CREDENTIALS: [&str; 3] = ["s3.access-key-id", "s3.secret-access-key", "s3.session-token"];
@@ -92,18 +106,20 @@ impl CatalogConfig {
             }
             "catalog" => setting.non_empty()?.clone_into(&mut self.catalog),
             "warehouse" => self.warehouse = Some(location(setting.non_empty()?)),
-            "pointer_lifetime" => self.pointer_lifetime = setting.duration()?,
+            "pointer_lifetime" => {
+                self.pointer_lifetime = setting.duration()?;
+                if !self.pointer_lifetime.is_zero() {
+                    return Err(setting
+                        .not_built("reuse of table pointers", "A catalog of type \"sql\" is asked for every statement: leave it out."));
+                }
+            }
             "user" | "password" | "jwt" | "token" | "credential" | "ref" | "oauth2-server-uri" => {
                 return Err(
                     setting.not_built("a catalog that one logs in to", "A catalog of type \"sql\" in SQLite has no users: leave it out.")
                 );
             }
-            property if STORAGE_KEYS.contains(&property) => {
-                if property == "s3.path-style-access" {
-                    self.properties.insert(property.to_owned(), Secret::new(path_style(setting)?));
-                } else {
-                    self.properties.insert(property.to_owned(), Secret::new(setting.text()?));
-                }
+            property if is_storage_key(property) => {
+                self.properties.insert(property.to_owned(), Secret::new(storage_value(property, setting)?));
             }
             _ => {
                 let known = KEYS.iter().chain(STORAGE_KEYS).map(|key| format!("catalogs.{}.{key}", self.name)).collect::<Vec<_>>();
@@ -135,8 +151,16 @@ impl CatalogConfig {
     }
 }
 
-/// Booleans of properties are text in the specification and true or false in TOML.
-pub(super) fn path_style(setting: &Setting) -> Result<String, ConfigError> {
+/// Whether a dotted key is a property of object stores.
+pub(super) fn is_storage_key(key: &str) -> bool {
+    STORAGE_KEYS.contains(&key) || key.strip_prefix(MOUNT).is_some_and(|bucket| !bucket.is_empty())
+}
+
+/// A property's value as text; booleans are text in the specification and may be true or false in TOML.
+pub(super) fn storage_value(key: &str, setting: &Setting) -> Result<String, ConfigError> {
+    if !BOOLEANS.contains(&key) {
+        return Ok(setting.text()?.to_owned());
+    }
     match setting.text() {
         Ok(text @ ("true" | "false")) => Ok(text.to_owned()),
         Ok(_) => Err(setting.bad("it must be true or false")),

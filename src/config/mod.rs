@@ -193,9 +193,9 @@ impl Config {
                 return Err(setting.not_built("TLS", "Leave [tls] out and listen on loopback, behind something that speaks TLS."));
             }
             ["http", ..] => return Err(setting.not_built("the HTTP listener", "Leave [http] out.")),
-            ["s3", ..] if STORAGE_KEYS.contains(&setting.path.join(".").as_str()) => {
-                let key = setting.path.join(".");
-                let value = if key == "s3.path-style-access" { catalog::path_style(setting)? } else { setting.text()?.to_owned() };
+            ["s3" | "mount", ..] if catalog::is_storage_key(&setting.key()) => {
+                let key = setting.key();
+                let value = catalog::storage_value(&key, setting)?;
                 self.storage.insert(key, Secret::new(value));
             }
             ["offline_store" | "online_store" | "provider" | "entity_key_serialization_version", ..] => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{AuthMethod, CatalogKind, Config, LogFormat, Secret, format_duration, format_size};
 
 /// Property names whose values are shown.
-const PUBLIC: [&str; 3] = ["s3.endpoint", "s3.region", "s3.path-style-access"];
+const PUBLIC: [&str; 5] = ["s3.endpoint", "s3.region", "s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
 
 pub(super) fn to_toml(config: &Config) -> String {
     Printed(config).to_string()
@@ -69,7 +69,7 @@ impl Display for Printed<'_> {
 
 fn properties(f: &mut Formatter<'_>, properties: &BTreeMap<String, Secret>) -> Result {
     for (name, value) in properties {
-        let shown = if PUBLIC.contains(&name.as_str()) { value.expose() } else { "***" };
+        let shown = if PUBLIC.contains(&name.as_str()) || name.starts_with("mount.") { value.expose() } else { "***" };
         writeln!(f, "{} = {}", quoted(name), quoted(shown))?;
     }
     Ok(())

@@ -88,6 +88,14 @@ fn properties_of_catalogs_come_from_the_environment_too() {
 }
 
 #[test]
+fn folders_can_stand_for_buckets_and_booleans_may_be_booleans() {
+    let config = load(&format!("{SQL}mount.lake = \"/copy\"\ns3.path-style-access = true\n")).unwrap();
+    let properties = config.catalogs["lake"].storage_properties();
+    assert_eq!((properties["mount.lake"].as_str(), properties["s3.path-style-access"].as_str()), ("/copy", "true"));
+    assert!(refused(&format!("{SQL}\"s3.anonymous\" = \"maybe\"\n")).0.ends_with("it must be true or false"));
+}
+
+#[test]
 fn unknown_keys_are_named_with_their_place_and_a_suggestion() {
     let (message, hint) = refused("project = \"a\"\n\n[limits]\n  max_conections = 5\n");
     assert_eq!(message, "f.toml:4:3: unknown setting \"limits.max_conections\"");
@@ -113,6 +121,7 @@ fn what_is_not_built_is_refused_by_name() {
         ("[catalogs.a]\ntype = \"nessie\"\n", "a catalog of type \"nessie\""),
         ("[catalogs.a]\ntype = \"rest\"\n", "a catalog of type \"rest\""),
         ("[catalogs.a]\ntype = \"sql\"\nuri = \"postgresql://u:p@h/d\"\n", "an Iceberg SQL catalog in PostgreSQL"),
+        ("[catalogs.a]\ntype = \"sql\"\npointer_lifetime = \"1s\"\n", "reuse of table pointers"),
         ("[tls]\n", "TLS"),
         ("[tls]\ncert = \"c.pem\"\n", "TLS"),
         ("[http]\nlisten = \"127.0.0.1:9464\"\n", "the HTTP listener"),
