@@ -1,0 +1,126 @@
+//! Rows as COPY's text, csv and binary formats.
+
+use arrow::record_batch::RecordBatch;
+
+use super::binary::SIGNATURE;
+use crate::error::Report;
+use crate::session::{Column, CopyFormat, CopyOptions};
+use crate::wire::encode::Shape;
+use crate::wire::messages;
+
+/// Writes the rows of one COPY.
+pub(in crate::wire) struct CopyWriter {
+    shape: Shape,
+    options: CopyOptions,
+}
+
+impl CopyWriter {
+    /// For columns of this shape.
+    pub(in crate::wire) fn new(shape: Shape, options: CopyOptions) -> Self {
+        Self { shape, options }
+    }
+
+    /// What comes before the first row: binary's signature, or the header line.
+    pub(in crate::wire) fn start(&self, columns: &[Column], out: &mut Vec<u8>) {
+        match self.options.format {
+            CopyFormat::Binary => {
+                let mut header = SIGNATURE.to_vec();
+                header.extend_from_slice(&[0; 8]);
+                messages::copy_data(&header, out);
+            }
+            CopyFormat::Text | CopyFormat::Csv if self.options.header => {
+                let mut line = Vec::new();
+                for (index, column) in columns.iter().enumerate() {
+                    self.field(index, Some(column.name.as_bytes()), columns.len() == 1, &mut line);
+                }
+                line.push(b'\n');
+                messages::copy_data(&line, out);
+            }
+            CopyFormat::Text | CopyFormat::Csv => {}
+        }
+    }
+
+    /// Rows from `from` on until the buffer holds `enough` bytes; returns the row after the last.
+    pub(in crate::wire) fn rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
+        if self.options.format == CopyFormat::Binary {
+            return self.shape.copy_rows(batch, from, enough, out);
+        }
+        let alone = batch.num_columns() == 1;
+        let start = |index: usize, out: &mut Vec<u8>| {
+            if index == 0 {
+                out.extend_from_slice(&[b'd', 0, 0, 0, 0]);
+            }
+        };
+        self.shape.text_rows(
+            batch,
+            from,
+            enough,
+            out,
+            |index, value, out| {
+                start(index, out);
+                self.field(index, value, alone, out);
+            },
+            |out, begin| {
+                if batch.num_columns() == 0 {
+                    start(0, out);
+                }
+                out.push(b'\n');
+                let length = (out.len() - begin - 1) as u32;
+                out[begin + 1..begin + 5].copy_from_slice(&length.to_be_bytes());
+            },
+        )
+    }
+
+    /// What comes after the last row: binary's trailer.
+    pub(in crate::wire) fn end(&self, out: &mut Vec<u8>) {
+        if self.options.format == CopyFormat::Binary {
+            messages::copy_data(&(-1_i16).to_be_bytes(), out);
+        }
+    }
+
+    /// One field, behind a delimiter unless it is the first.
+    fn field(&self, index: usize, value: Option<&[u8]>, alone: bool, out: &mut Vec<u8>) {
+        let options = &self.options;
+        if index > 0 {
+            out.push(options.delimiter);
+        }
+        match value {
+            None => out.extend_from_slice(options.null.as_bytes()),
+            Some(value) if options.format == CopyFormat::Csv => {
+                let special = |byte: &u8| *byte == options.delimiter || *byte == options.quote || matches!(byte, b'\n' | b'\r');
+                let quote =
+                    options.force_quote_all || value == options.null.as_bytes() || (alone && value == b"\\.") || value.iter().any(special);
+                if !quote {
+                    return out.extend_from_slice(value);
+                }
+                out.push(options.quote);
+                for byte in value {
+                    if *byte == options.quote || *byte == options.escape {
+                        out.push(options.escape);
+                    }
+                    out.push(*byte);
+                }
+                out.push(options.quote);
+            }
+            Some(value) => {
+                for byte in value {
+                    let letter = match byte {
+                        8 => b'b',
+                        12 => b'f',
+                        b'\n' => b'n',
+                        b'\r' => b'r',
+                        b'\t' => b't',
+                        11 => b'v',
+                        b'\\' => b'\\',
+                        other if *other == options.delimiter => *other,
+                        other => {
+                            out.push(*other);
+                            continue;
+                        }
+                    };
+                    out.extend_from_slice(&[b'\\', letter]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Values that a client sends: parameters and COPY's fields, in text or binary, to Arrow.
+//!
+//! Two steps. [`parse`] reads one value of a PostgreSQL type into a [`Value`], with PostgreSQL's rules and its words for what is
+//! wrong (22P02, 22P03, 22003, 22007, 22008); [`build`] makes an array of a wanted Arrow type of values. A parameter is an array
+//! of one, COPY builds a batch of columns. Nothing is allocated by a number the client sent, only by bytes that are there.
+
+mod array;
+mod binary;
+mod build;
+mod interval;
+mod scalar;
+mod temporal;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::i256;
+
+use super::encode::Format;
+use super::zone::Zone;
+use crate::error::{Report, SqlState};
+use crate::pg_type::PgType;
+
+pub(super) use build::build;
+
+/// A value, read but not yet in an array.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    /// NULL.
+    Null,
+    /// boolean.
+    Bool(bool),
+    /// smallint, integer, bigint, oid.
+    Int(i64),
+    /// real, double precision.
+    Float(f64),
+    /// numeric: digits and scale.
+    Decimal(i256, i8),
+    /// All that is text.
+    Text(String),
+    /// bytea and uuid.
+    Bytes(Vec<u8>),
+    /// Days since 1970; the extremes are the infinities.
+    Date(i32),
+    /// Microseconds of the day.
+    Time(i64),
+    /// Microseconds since 1970, of a wall clock or an instant; the extremes are the infinities.
+    Timestamp(i64),
+    /// Months, days, microseconds.
+    Interval(i32, i32, i64),
+    /// An array's elements, which may be arrays.
+    Array(Vec<Value>),
+}
+
+/// Reads a value of this type.
+pub(super) fn parse(pg_type: PgType, format: Format, bytes: &[u8], zone: Zone) -> Result<Value, Report> {
+    match format {
+        Format::Text => parse_text(pg_type, utf8(bytes)?, zone),
+        Format::Binary => binary::parse(pg_type, bytes, 0),
+    }
+}
+
+/// Reads a value of this type from its text form.
+pub(super) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Value, Report> {
+    if let Some(element) = pg_type.element() {
+        return array::parse(text, element, zone);
+    }
+    Ok(match pg_type {
+        PgType::BOOL => Value::Bool(scalar::boolean(text)?),
+        PgType::INT2 => Value::Int(scalar::integer(text, pg_type, i64::from(i16::MIN)..=i64::from(i16::MAX))?),
+        PgType::INT4 => Value::Int(scalar::integer(text, pg_type, i64::from(i32::MIN)..=i64::from(i32::MAX))?),
+        PgType::INT8 | PgType::XID8 | PgType::PG_LSN => Value::Int(scalar::integer(text, pg_type, i64::MIN..=i64::MAX)?),
+        PgType::FLOAT4 => Value::Float(f64::from(scalar::float4(text)?)),
+        PgType::FLOAT8 => Value::Float(scalar::float8(text)?),
+        PgType::NUMERIC | PgType::MONEY => scalar::numeric(text)?,
+        PgType::BYTEA => Value::Bytes(scalar::bytea(text)?),
+        PgType::UUID => Value::Bytes(scalar::uuid(text)?),
+        PgType::JSON | PgType::JSONB => Value::Text(scalar::json(text, pg_type)?),
+        PgType::DATE => Value::Date(temporal::date(text)?),
+        PgType::TIME | PgType::TIMETZ => Value::Time(temporal::time(text)?),
+        PgType::TIMESTAMP => Value::Timestamp(temporal::timestamp(text, None)?),
+        PgType::TIMESTAMPTZ => Value::Timestamp(temporal::timestamp(text, Some(zone))?),
+        PgType::INTERVAL => interval::interval(text)?,
+        PgType::INT2VECTOR | PgType::OIDVECTOR => {
+            let element = if pg_type == PgType::OIDVECTOR { PgType::OID } else { PgType::INT2 };
+            Value::Array(text.split_whitespace().map(|item| parse_text(element, item, zone)).collect::<Result<_, _>>()?)
+        }
+        other if other.is_oid_like() => Value::Int(scalar::oid(text, other)?),
+        _ => Value::Text(text.to_owned()),
+    })
+}
+
+/// The bytes as text, which must be UTF-8 and hold no NUL.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
+    let wrong = |at: usize| {
+        // PostgreSQL shows as many bytes as the first one promises.
+        let length = match bytes.get(at) {
+            Some(0xc2..=0xdf) => 2,
+            Some(0xe0..=0xef) => 3,
+            Some(0xf0..=0xf4) => 4,
+            _ => 1,
+        };
+        let shown: Vec<String> = bytes[at..].iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        Report::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message)
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| wrong(error.valid_up_to()))?;
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(at) => Err(wrong(at)),
+        None => Ok(text),
+    }
+}
+
+/// A Bind's parameter as an array of one: of [`PgType::arrow`], but that a numeric keeps the scale of its value.
+pub(super) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, zone: Zone) -> Result<ArrayRef, Report> {
+    let value = match bytes {
+        None => Value::Null,
+        Some(bytes) => parse(pg_type, format, bytes, zone)?,
+    };
+    let data_type = match value {
+        Value::Decimal(digits, scale) => build::decimal_type(digits, scale),
+        _ => pg_type.arrow(),
+    };
+    build(&data_type, std::slice::from_ref(&value))
+}
+
+/// PostgreSQL's sentence for text that is no value of a type.
+fn invalid(pg_type: PgType, text: &str) -> Report {
+    Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {pg_type}: \"{text}\""))
+}
+
+/// The same for dates and times, which have a code of their own.
+fn invalid_datetime(pg_type: PgType, text: &str) -> Report {
+    Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {pg_type}: \"{text}\""))
+}
+
+#[cfg(test)]
+mod tests;

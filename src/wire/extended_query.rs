@@ -1,0 +1,162 @@
+//! Parse, Bind, Describe, Execute, Close, Sync.
+//!
+//! Nothing is written before Sync or Flush (or a full buffer). After an error all messages up to Sync are skipped. A portal with a
+//! row limit keeps its stream in the session; a limit is a number to count up to, never a size to reserve. As in
+//! PostgreSQL, a limit that the rows reach exactly suspends the portal, and the next Execute finds it at its end.
+
+use bytes::Bytes;
+
+use super::connection::{Connection, End, Sink, body_of};
+use super::decode::parameter;
+use super::encode::{Format, Shape, format_of};
+use super::error::ProtocolError;
+use super::frame::{Bind, Body};
+use super::messages;
+use super::simple_query::{Completion, tag};
+use super::socket::{Stop, Stream};
+use super::zone::Zone;
+use crate::session::{Backend, Response};
+
+impl<S: Stream, B: Backend> Connection<S, B> {
+    /// Any of them but Sync.
+    pub(super) async fn extended_query(&mut self, kind: u8, body: Result<Bytes, ProtocolError>) -> Result<(), End> {
+        if let Err(stop) = self.extended_message(kind, &body).await {
+            self.fail(stop).await?;
+            self.skipping = true;
+        }
+        Ok(())
+    }
+
+    async fn extended_message(&mut self, kind: u8, body: &Result<Bytes, ProtocolError>) -> Result<(), Stop> {
+        let mut body = body_of(body)?;
+        match kind {
+            b'P' => self.parse(body).await,
+            b'B' => self.bind(body.bind()?).await,
+            b'E' => {
+                let portal = body.text()?;
+                let max_rows = body.i32()?;
+                body.end()?;
+                self.execute(portal, max_rows).await
+            }
+            _ => {
+                let target = body.u8()?;
+                let name = body.text()?;
+                body.end()?;
+                match (kind, target) {
+                    (b'D', b'S') => self.describe_statement(name)?,
+                    (b'D', b'P') => self.describe_portal(name)?,
+                    (b'C', b'S') => self.session.close_statement(name),
+                    (b'C', b'P') => self.session.close_portal(name),
+                    (b'D', other) => return Err(ProtocolError::Subtype("DESCRIBE", other).into()),
+                    (_, other) => return Err(ProtocolError::Subtype("CLOSE", other).into()),
+                }
+                if kind == b'C' {
+                    messages::close_complete(&mut self.socket.output);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn parse(&mut self, mut body: Body<'_>) -> Result<(), Stop> {
+        let (name, sql) = (body.text()?, body.text()?);
+        let count = body.i16()? as u16;
+        let oids = (0..count).map(|_| body.i32().map(|oid| oid as u32)).collect::<Result<Vec<u32>, _>>()?;
+        body.end()?;
+        let deadline = self.deadline();
+        self.socket.guard(&self.interrupt, deadline, self.session.parse(name, sql, &oids)).await??;
+        self.notices();
+        messages::parse_complete(&mut self.socket.output);
+        Ok(())
+    }
+
+    async fn bind(&mut self, bind: Bind<'_>) -> Result<(), Stop> {
+        let types = self.session.parameter_types(bind.statement)?;
+        let (formats, parameters) = (bind.parameter_formats.len(), bind.parameters.len());
+        if formats > 1 && formats != parameters {
+            return Err(ProtocolError::ParameterFormats { formats, parameters }.into());
+        }
+        if parameters != types.len() {
+            let statement = bind.statement.to_owned();
+            return Err(ProtocolError::ParameterCount { supplied: parameters, statement, required: types.len() }.into());
+        }
+        let formats = bind.result_formats.len();
+        if formats > 1
+            && let Some(columns) = self.session.describe_statement(bind.statement)?
+            && columns.len() != formats
+        {
+            return Err(ProtocolError::ResultFormats { formats, columns: columns.len() }.into());
+        }
+        let zone = Zone::parse(&self.session.output_settings().time_zone).unwrap_or(Zone::UTC);
+        let mut values = Vec::with_capacity(parameters);
+        for (index, (bytes, pg_type)) in bind.parameters.iter().zip(&types).enumerate() {
+            let format = format_of(&bind.parameter_formats, index);
+            let value = parameter(*pg_type, format, *bytes, zone).map_err(|mut report| {
+                if format == Format::Binary && report.message == "incorrect binary data format" {
+                    report.message = format!("incorrect binary data format in bind parameter {}", index + 1);
+                }
+                report
+            })?;
+            values.push(value);
+        }
+        let deadline = self.deadline();
+        let work = self.session.bind(bind.portal, bind.statement, values, bind.result_formats);
+        self.socket.guard(&self.interrupt, deadline, work).await??;
+        self.notices();
+        messages::bind_complete(&mut self.socket.output);
+        Ok(())
+    }
+
+    fn describe_statement(&mut self, name: &str) -> Result<(), Stop> {
+        let types = self.session.parameter_types(name)?;
+        let columns = self.session.describe_statement(name)?;
+        messages::parameter_description(&types, &mut self.socket.output);
+        match columns {
+            Some(columns) => messages::row_description(&columns, &[], &mut self.socket.output),
+            None => messages::no_data(&mut self.socket.output),
+        }
+        Ok(())
+    }
+
+    fn describe_portal(&mut self, name: &str) -> Result<(), Stop> {
+        match self.session.describe_portal(name)? {
+            (Some(columns), formats) => messages::row_description(&columns, &formats, &mut self.socket.output),
+            (None, _) => messages::no_data(&mut self.socket.output),
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, portal: &str, max_rows: i32) -> Result<(), Stop> {
+        let (_, formats) = self.session.describe_portal(portal)?;
+        let deadline = self.deadline();
+        let response = self.socket.guard(&self.interrupt, deadline, self.session.execute(portal)).await??;
+        let completion = match response {
+            Response::Rows(mut rows) => {
+                let sink = Sink::Rows(Shape::new(&rows.columns, &formats, &self.session.output_settings()));
+                let limit = u64::try_from(max_rows).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+                let (count, suspended) = self.send_rows(&mut rows, &sink, limit, deadline).await?;
+                if suspended {
+                    self.session.suspend(portal, rows);
+                    self.notices();
+                    messages::portal_suspended(&mut self.socket.output);
+                    return Ok(());
+                }
+                Completion::Tag(tag(&rows, count), count)
+            }
+            other => self.answer_without_rows(other, deadline).await?,
+        };
+        self.complete(completion).await;
+        Ok(())
+    }
+
+    /// Ends the batch: the implicit transaction, the skipping, the silence.
+    pub(super) async fn sync(&mut self) -> Result<(), End> {
+        self.skipping = false;
+        let deadline = self.deadline();
+        let done = self.socket.guard(&self.interrupt, deadline, self.session.sync()).await;
+        if let Err(stop) = done.and_then(|result| result.map_err(Stop::from)) {
+            self.fail(stop).await?;
+        }
+        self.ready().await
+    }
+}
