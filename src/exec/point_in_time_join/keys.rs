@@ -69,7 +69,8 @@ impl KeyKind {
         })
     }
 
-    fn is_narrow(self) -> bool {
+    /// Whether such keys are one `i64`.
+    pub fn is_narrow(self) -> bool {
         !matches!(self, Self::Text | Self::Binary | Self::Decimal)
     }
 }
