@@ -77,12 +77,11 @@ impl RegistrySnapshot {
             RegistryChange::DropEntities { names, if_exists, cascade } => next.drop_entities(names, *if_exists, *cascade, &mut notices)?,
             RegistryChange::DropFeatureViews { names, if_exists, cascade: _ } => {
                 for name in names {
-                    // Named twice in one statement: the first one took it.
-                    if next.feature_views.remove(name).is_none() && self.feature_view(name).is_err() {
-                        if !if_exists {
-                            return Err(next.feature_view(name).err().unwrap_or(RegistryError::RaceLost));
-                        }
-                        notices.push(format!("feature view \"{name}\" does not exist, skipping"));
+                    match self.feature_view(name) {
+                        // Named twice in one statement: the first one took it.
+                        Ok(_) => drop(next.feature_views.remove(name)),
+                        Err(_) if *if_exists => notices.push(format!("feature view \"{name}\" does not exist, skipping")),
+                        Err(error) => return Err(error),
                     }
                 }
             }

@@ -22,6 +22,8 @@ const MAX_CHAIN: usize = 1_500;
 /// What else deepens a tree, in operators: a level of a query takes far more stack than one of an expression.
 const SET_OPERATOR: usize = 8;
 const BRACKET: usize = 8;
+/// Characters of a token that an error shows.
+const MAX_NEAR: usize = 200;
 /// Statements within a statement (`EXPLAIN EXPLAIN …`).
 const MAX_STATEMENTS: usize = 16;
 /// The stack that a thread needs which parses, plans, clones or drops a statement as deep as the limits let pass.
@@ -109,7 +111,7 @@ impl<'a> Tokens<'a> {
         }
         if let Some((token, range)) = tokens.iter().zip(&bytes).find(|(token, _)| !is_sound(&token.token)) {
             return Err(SqlError::SyntaxErrorNear {
-                near: text[range.0..range.1].to_owned(),
+                near: shortened(&text[range.0..range.1]),
                 position: token.span.start.column as usize,
                 hint: None,
             });
@@ -178,7 +180,7 @@ impl<'a> StatementTokens<'a> {
         let index = self.tokens.partition_point(|token| (token.span.start.column as usize) < position);
         match self.bytes.get(index) {
             Some((start, end)) if position < self.end => SqlError::SyntaxErrorNear {
-                near: self.text[*start..*end].to_owned(),
+                near: shortened(&self.text[*start..*end]),
                 position: self.tokens[index].span.start.column as usize,
                 hint: None,
             },
@@ -288,6 +290,11 @@ fn last(tokens: &[TokenWithSpan]) -> Option<&Token> {
     tokens.last().map(|token| &token.token)
 }
 
+/// A token as an error shows it: one may be as long as the text.
+fn shortened(token: &str) -> String {
+    token.chars().take(MAX_NEAR).collect()
+}
+
 /// PostgreSQL has no empty names, and no characters outside its alphabet.
 fn is_sound(token: &Token) -> bool {
     match token {
@@ -298,7 +305,7 @@ fn is_sound(token: &Token) -> bool {
 }
 
 fn unterminated(error: &TokenizerError, rest: &str, position: usize) -> SqlError {
-    let near: String = rest.chars().take(100).collect();
+    let near = shortened(rest);
     let message = error.message.to_ascii_lowercase();
     let what = if message.contains("comment") {
         "unterminated /* comment"

@@ -1,6 +1,7 @@
 //! Rules of naming and dependency, and versions that survive races, lost answers and dead processes.
 
 mod killed;
+mod lost_answers;
 mod rules;
 mod store;
 
