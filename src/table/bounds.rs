@@ -194,3 +194,71 @@ fn days_of_month(months: i64) -> Option<i64> {
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era.checked_mul(146_097)?.checked_add(day_of_era)?.checked_sub(719_468)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timestamps(transform: Transform, from: i32, to: i32) -> Option<(i64, i64)> {
+        let bounds = of_range(&transform, &Datum::Int(from), &Datum::Int(to), &PrimitiveType::Timestamp);
+        match (bounds.min, bounds.max) {
+            (Some(ScalarValue::TimestampMicrosecond(Some(min), None)), Some(ScalarValue::TimestampMicrosecond(Some(max), None))) => {
+                Some((min, max))
+            }
+            _ => None,
+        }
+    }
+
+    const DAY: i64 = 86_400_000_000;
+
+    #[test]
+    fn date_transforms_are_ranges_of_instants() {
+        assert_eq!(timestamps(Transform::Day, 0, 0), Some((0, DAY - 1)));
+        assert_eq!(timestamps(Transform::Day, -1, 0), Some((-DAY, DAY - 1)));
+        assert_eq!(timestamps(Transform::Hour, -1, -1), Some((-3_600_000_000, -1)));
+        // 1972 was a leap year; 1969 was not.
+        assert_eq!(timestamps(Transform::Year, 2, 2), Some((730 * DAY, 1096 * DAY - 1)));
+        assert_eq!(timestamps(Transform::Year, -1, -1), Some((-365 * DAY, -1)));
+        assert_eq!(timestamps(Transform::Month, 1, 1), Some((31 * DAY, 59 * DAY - 1)));
+        assert_eq!(timestamps(Transform::Month, -1, -1), Some((-31 * DAY, -1)));
+        assert_eq!(timestamps(Transform::Year, i32::MIN, i32::MAX), None);
+    }
+
+    #[test]
+    fn truncated_numbers_are_ranges_unless_they_wrapped() {
+        let of = |from: i32, to: i32| {
+            let bounds = of_range(&Transform::Truncate(10), &Datum::Int(from), &Datum::Int(to), &PrimitiveType::Long);
+            (bounds.min, bounds.max)
+        };
+        assert_eq!(of(-10, 20), (Some(ScalarValue::Int64(Some(-10))), Some(ScalarValue::Int64(Some(29)))));
+        assert_eq!(of(0, i32::MAX - 5), (None, None));
+    }
+
+    #[test]
+    fn truncated_text_is_a_lower_bound_and_short_text_is_itself() {
+        let of = |text: &str| {
+            let datum = Datum::String(text.to_owned());
+            let bounds = of_range(&Transform::Truncate(3), &datum, &datum, &PrimitiveType::String);
+            (bounds.min, bounds.max)
+        };
+        let text = |text: &str| Some(ScalarValue::Utf8(Some(text.to_owned())));
+        assert_eq!(of("abc"), (text("abc"), None));
+        assert_eq!(of("ab"), (text("ab"), text("ab")));
+    }
+
+    #[test]
+    fn zeros_are_one_value_and_nan_is_no_bound() {
+        let of = |value: f64| {
+            let bounds = of_range(&Transform::Identity, &Datum::Double(value), &Datum::Double(value), &PrimitiveType::Double);
+            (bounds.min, bounds.max)
+        };
+        assert_eq!(of(0.0), (Some(ScalarValue::Float64(Some(-0.0))), Some(ScalarValue::Float64(Some(0.0)))));
+        assert_eq!(of(f64::NAN), (None, None));
+    }
+
+    #[test]
+    fn buckets_are_no_range() {
+        let bounds = of_range(&Transform::Bucket(4), &Datum::Int(1), &Datum::Int(2), &PrimitiveType::Long);
+        assert_eq!(bounds, Bounds::default());
+    }
+}

@@ -132,8 +132,15 @@ impl KeySet {
 pub struct EqualityDeletes {
     /// One for each set of key columns.
     pub key_sets: Vec<KeySet>,
-    /// What they hold of the memory pool.
-    pub reservation: MemoryReservation,
+    /// What they hold of the memory pool, for as long as they live.
+    _reservation: MemoryReservation,
+}
+
+impl EqualityDeletes {
+    /// Of these key sets, which are accounted by this reservation.
+    pub fn new(key_sets: Vec<KeySet>, reservation: MemoryReservation) -> Self {
+        Self { key_sets, _reservation: reservation }
+    }
 }
 
 /// The operator.

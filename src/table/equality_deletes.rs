@@ -117,7 +117,7 @@ pub async fn read(
         }
     }
     drop(files);
-    Ok(EqualityDeletes { key_sets, reservation })
+    Ok(EqualityDeletes::new(key_sets, reservation))
 }
 
 /// Whether the key lies this deep in the field.

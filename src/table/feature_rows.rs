@@ -34,7 +34,7 @@ use super::pinned::PinnedTable;
 use super::provider::LAST_UPDATED_COLUMN;
 use super::pruning::Pruner;
 use super::scan::{Group, ScanColumn, ScanFile, ScanOptions, group, identity_sources, scan_group};
-use super::scan_exec::typed;
+use super::scan_exec::guarded;
 use crate::exec::point_in_time_join::{FeatureBatch, FeatureRows, FeatureScan, FeatureStream, Locator};
 use crate::source::TableSnapshot;
 
@@ -208,10 +208,10 @@ impl FeatureRows for SnapshotFeatureRows {
         let streams = streams.into_iter().filter(|parts| !parts.is_empty());
         let streams = streams.map(|parts| {
             let (asked, table, deletes) = (Arc::clone(&asked), table.clone(), Arc::clone(&deletes));
-            let batches = futures::stream::iter(parts).flatten();
+            let batches = guarded(table, futures::stream::iter(parts).flatten());
             let batches = batches.map(move |batch| {
                 let _deletes = &deletes;
-                feature_batch(&asked, &batch.map_err(|error| typed(&table, error))?)
+                feature_batch(&asked, &batch?)
             });
             batches.boxed()
         });
@@ -251,13 +251,12 @@ impl FeatureRows for SnapshotFeatureRows {
                 let fetch = Arc::clone(&fetch);
                 async move { fetch.segment(segment).await }
             })
-            .try_flatten()
-            .map_err(move |error| typed(&table, error))
-            .map(move |batch| {
-                let batch = batch?;
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)?)
-            });
+            .try_flatten();
+        let stream = guarded(table, stream).map(move |batch| {
+            let batch = batch?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), batch.columns().to_vec(), &options)?)
+        });
         Ok(stream.boxed())
     }
 
@@ -371,4 +370,22 @@ fn select(rows: &[u64], count: u64) -> Result<RowSelection> {
         selectors.push(RowSelector::skip(size(count - at)));
     }
     Ok(RowSelection::from(selectors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections_cover_the_file() {
+        let selected = |rows: &[u64], count| -> Vec<(usize, bool)> {
+            let selectors: Vec<RowSelector> = select(rows, count).unwrap().into();
+            selectors.into_iter().map(|selector| (selector.row_count, selector.skip)).collect()
+        };
+        assert_eq!(selected(&[0, 1, 5], 10), [(2, false), (3, true), (1, false), (4, true)]);
+        assert_eq!(selected(&[9], 10), [(9, true), (1, false)]);
+        assert!(select(&[10], 10).is_err());
+        assert!(select(&[3, 3], 10).is_err());
+        assert!(select(&[3, 2], 10).is_err());
+    }
 }

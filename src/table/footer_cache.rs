@@ -109,3 +109,50 @@ impl Entries {
         self.bytes = left;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::record_batch::RecordBatch;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::ParquetMetaDataReader;
+
+    fn footer() -> Arc<ParquetMetaData> {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        Arc::new(ParquetMetaDataReader::new().parse_and_finish(&bytes::Bytes::from(bytes)).unwrap())
+    }
+
+    #[test]
+    fn the_least_recently_used_leave_and_bytes_stay_bounded() {
+        let (storage, footer) = (Storage::local(), footer());
+        let one = footer.memory_size() + 1 + size_of::<Entry>();
+        let cache = FooterCache::new(one * 10);
+        for name in "abcdefghij".chars() {
+            cache.put(&storage, &name.to_string(), &footer);
+        }
+        assert!(cache.get(&storage, "a").is_some());
+        cache.put(&storage, "k", &footer);
+        assert!(cache.bytes() <= one * 10);
+        assert!(cache.get(&storage, "a").is_some(), "just used");
+        assert!(cache.get(&storage, "k").is_some(), "just put");
+        assert!(cache.get(&storage, "b").is_none(), "the oldest");
+    }
+
+    #[test]
+    fn two_storages_are_two_places_and_large_footers_stay_out() {
+        let (one, other, footer) = (Storage::local(), Storage::local(), footer());
+        let cache = FooterCache::new(1 << 20);
+        cache.put(&one, "a", &footer);
+        assert!(cache.get(&one, "a").is_some());
+        assert!(cache.get(&other, "a").is_none());
+        let small = FooterCache::new(footer.memory_size());
+        small.put(&one, "a", &footer);
+        assert_eq!(small.bytes(), 0);
+    }
+}

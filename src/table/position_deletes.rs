@@ -105,3 +105,28 @@ pub fn live_rows(deleted: &RoaringTreemap, rows: u64) -> RowSelection {
 pub fn deleted_rows(deleted: &RoaringTreemap, rows: u64) -> u64 {
     deleted.range_cardinality(..rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(deleted: &[u64], rows: u64) -> Vec<(usize, bool)> {
+        let deleted: RoaringTreemap = deleted.iter().copied().collect();
+        let selectors: Vec<RowSelector> = live_rows(&deleted, rows).into();
+        selectors.into_iter().map(|selector| (selector.row_count, selector.skip)).collect()
+    }
+
+    #[test]
+    fn selections_cover_exactly_the_rows_of_the_file() {
+        assert_eq!(live(&[], 3), [(3, false)]);
+        assert_eq!(live(&[0, 1, 4], 6), [(2, true), (2, false), (1, true), (1, false)]);
+        assert_eq!(live(&[0, 1, 2], 3), [(3, true)]);
+    }
+
+    #[test]
+    fn positions_past_the_end_delete_nothing() {
+        assert_eq!(live(&[2, 3, 1 << 40], 3), [(2, false), (1, true)]);
+        assert_eq!(deleted_rows(&[2, 3, 1 << 40].into_iter().collect(), 3), 1);
+        assert_eq!(live(&[5], 0), []);
+    }
+}

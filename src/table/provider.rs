@@ -19,6 +19,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
+use parquet::arrow::RowNumber;
 
 use super::deletes;
 use super::error::{TableError, external};
@@ -62,13 +63,14 @@ impl SnapshotTable {
         let mut fields: Vec<_> = pinned.arrow.fields().iter().cloned().collect();
         if options.metadata_columns {
             let more = [
-                (ScanColumn::File, FILE_COLUMN, DataType::Utf8),
-                (ScanColumn::Position, POSITION_COLUMN, DataType::Int64),
-                (ScanColumn::LastUpdated, LAST_UPDATED_COLUMN, DataType::Int64),
+                (ScanColumn::File, Field::new(FILE_COLUMN, DataType::Utf8, true)),
+                // Marked as the Parquet reader marks it: the engine compares both schemas.
+                (ScanColumn::Position, Field::new(POSITION_COLUMN, DataType::Int64, true).with_extension_type(RowNumber)),
+                (ScanColumn::LastUpdated, Field::new(LAST_UPDATED_COLUMN, DataType::Int64, true)),
             ];
-            for (column, name, data_type) in more {
+            for (column, field) in more {
                 columns.push(column);
-                fields.push(Arc::new(Field::new(name, data_type, true)));
+                fields.push(Arc::new(field));
             }
         }
         Ok(Self { pinned: Arc::new(pinned), schema: Arc::new(Schema::new(fields)), columns })

@@ -151,3 +151,7 @@ fn promotes(file: &DataType, table: &DataType) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "reshape_tests.rs"]
+mod tests;

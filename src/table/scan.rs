@@ -407,3 +407,7 @@ fn cut(files: Vec<PartitionedFile>, options: &ScanOptions) -> Vec<FileGroup> {
     }
     groups.into_iter().filter(|group| !group.is_empty()).map(FileGroup::new).collect()
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

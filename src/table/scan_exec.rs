@@ -7,6 +7,7 @@
 //! - errors that the Parquet reader has turned into its own come out with their SQLSTATE: damage is XX001.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -24,7 +25,7 @@ use datafusion::physical_plan::filter_pushdown::{
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt};
 
 use super::error::{TableError, external, report_within};
 
@@ -126,8 +127,7 @@ impl ExecutionPlan for SnapshotScanExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
-        let table = self.summary.table.clone();
-        let stream = input.map_err(move |error| typed(&table, error));
+        let stream = guarded(self.summary.table.clone(), input);
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), stream)))
     }
 
@@ -174,6 +174,21 @@ impl ExecutionPlan for SnapshotScanExec {
 /// Indices of the columns that are not nested.
 pub fn flat_columns(schema: &SchemaRef) -> impl Iterator<Item = usize> {
     schema.fields().iter().enumerate().filter(|(_, field)| !field.data_type().is_nested()).map(|(index, _)| index)
+}
+
+/// The stream with typed errors. The Parquet decoder panics on some damage that its checks do not see; that is damage too,
+/// and ends the statement instead of its task.
+pub fn guarded<T>(table: String, stream: impl Stream<Item = Result<T>> + Send) -> impl Stream<Item = Result<T>> + Send {
+    let at = table;
+    let caught = AssertUnwindSafe(stream).catch_unwind();
+    caught.map(move |item| match item {
+        Ok(item) => item.map_err(|error| typed(&at, error)),
+        Err(panic) => {
+            let reason = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let reason = reason.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(external(TableError::DamagedData { table: at.clone(), reason }))
+        }
+    })
 }
 
 /// An error of the Parquet reader as one of ours; others stay as they are.

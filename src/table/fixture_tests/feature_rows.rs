@@ -22,7 +22,11 @@ fn rows(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" | ")).collect()
 }
 
-async fn scan(rows_of: &SnapshotFeatureRows, session: &SessionContext, request: FeatureScan) -> (Vec<(Locator, String)>, ExecutionPlanMetricsSet) {
+async fn scan(
+    rows_of: &SnapshotFeatureRows,
+    session: &SessionContext,
+    request: FeatureScan,
+) -> (Vec<(Locator, String)>, ExecutionPlanMetricsSet) {
     let metrics = ExecutionPlanMetricsSet::new();
     let streams = rows_of.scan(&request, &session.task_ctx(), &metrics).await.unwrap();
     assert!(streams.len() <= request.partitions);
@@ -108,7 +112,8 @@ async fn a_time_window_prunes_files() {
     let times: Vec<String> = found.iter().map(|(_, time)| time.clone()).collect();
     let latest = times.iter().max().unwrap().clone();
     let name = schema.field(time).name().clone();
-    let filter = col(datafusion::common::Column::from_name(name)).gt_eq(lit(latest.clone()).try_cast(&schema.field(time).data_type().clone()));
+    let filter =
+        col(datafusion::common::Column::from_name(name)).gt_eq(lit(latest.clone()).try_cast(&schema.field(time).data_type().clone()));
     let by_name = DFSchema::try_from(schema.as_ref().clone()).unwrap();
     let prune = session.create_physical_expr(filter, &by_name).unwrap();
     let (found, metrics) = scan(&of, &session, FeatureScan { prune: Some(prune), ..all }).await;

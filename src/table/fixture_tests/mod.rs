@@ -4,6 +4,7 @@
 //! Runs where the fixtures are: in `../shared/fixtures`, or below the folder that `FEATGRES_SHARED` names.
 
 mod feature_rows;
+mod scans;
 mod values;
 
 use std::collections::BTreeMap;

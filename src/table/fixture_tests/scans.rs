@@ -1,0 +1,128 @@
+//! What a scan does besides giving the right rows: what it skips, what it says, and what it asks of the store.
+
+use std::sync::Arc;
+
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::prelude::SessionContext;
+
+use super::super::*;
+use super::{Fixtures, session};
+use crate::source::TableSnapshot;
+
+async fn pinned(fixtures: &Fixtures, name: &str) -> Arc<TableSnapshot> {
+    let case = fixtures.cases.iter().find(|case| case["name"] == name).unwrap();
+    fixtures.pin(case, &serde_json::json!({})).await.unwrap()
+}
+
+async fn open(fixtures: &Fixtures, name: &str, session: &SessionContext) {
+    let table = SnapshotTable::new(pinned(fixtures, name).await, TableOptions { metadata_columns: true }).unwrap();
+    let _ = session.deregister_table("t");
+    session.register_table("t", Arc::new(table)).unwrap();
+}
+
+async fn ask(session: &SessionContext, sql: &str) -> String {
+    pretty_format_batches(&session.sql(sql).await.unwrap().collect().await.unwrap()).unwrap().to_string()
+}
+
+async fn one(session: &SessionContext, sql: &str) -> String {
+    let text = ask(session, sql).await;
+    text.lines().nth(3).unwrap_or_default().trim_matches(['|', ' ']).to_owned()
+}
+
+fn summary(plan: &str) -> &str {
+    let from = plan.find("SnapshotScanExec: ").unwrap();
+    plan[from..].lines().next().unwrap().trim_matches(['|', ' '])
+}
+
+#[tokio::test]
+async fn explain_says_what_is_read() {
+    let Some(fixtures) = Fixtures::open() else { return };
+    let session = session(false, 1, 8192);
+    open(&fixtures, "many_files", &session).await;
+    let id = pinned(&fixtures, "many_files").await.snapshot_id().unwrap();
+    let schema = session.table("t").await.unwrap();
+    let time = schema.schema().fields().iter().find(|field| field.data_type().is_temporal()).unwrap().name().clone();
+    let latest = one(&session, &format!("SELECT max({time}) FROM t")).await;
+    let plan = ask(&session, &format!("EXPLAIN SELECT * FROM t WHERE {time} = TIMESTAMP '{latest}'")).await;
+    let said = summary(&plan);
+    assert!(said.contains(&format!("table=fixtures.fixtures.many_files, snapshot={id}")), "{said}");
+    assert!(said.contains("files=1/"), "{said}");
+
+    open(&fixtures, "pd_file_scoped", &session).await;
+    let said = ask(&session, "EXPLAIN SELECT * FROM t").await;
+    assert!(summary(&said).contains("deleted_rows="), "{said}");
+    open(&fixtures, "eq_basic", &session).await;
+    let said = ask(&session, "EXPLAIN SELECT * FROM t").await;
+    assert!(summary(&said).contains("equality_deletes="), "{said}");
+    assert!(said.contains("EqualityDeleteExec: keys=[(#1)]"), "{said}");
+}
+
+#[tokio::test]
+async fn metadata_columns_filter_and_count() {
+    let Some(fixtures) = Fixtures::open() else { return };
+    for pushdown in [false, true] {
+        let session = session(pushdown, 2, 8192);
+        open(&fixtures, "pd_row_groups", &session).await;
+        let live = one(&session, "SELECT count(*) FROM t").await;
+        assert_eq!(one(&session, "SELECT count(DISTINCT _file || ':' || _pos) FROM t").await, live);
+        let first = one(&session, "SELECT min(_pos) FROM t").await;
+        assert_eq!(one(&session, &format!("SELECT count(*) FROM t WHERE _pos = {first}")).await, "1");
+        assert_eq!(one(&session, "SELECT count(*) FROM t WHERE _file LIKE '%pd_row_groups%' AND _pos >= 0").await, live);
+
+        // One commit wrote both files; a compaction of later stores what its rows were written by.
+        open(&fixtures, "v3_row_lineage", &session).await;
+        let known = "SELECT count(*) FROM t WHERE _last_updated_sequence_number IS NULL";
+        assert_eq!(one(&session, known).await, "0");
+        assert_eq!(one(&session, "SELECT min(_last_updated_sequence_number) FROM t").await, "1");
+    }
+}
+
+#[tokio::test]
+async fn limits_count_live_rows() {
+    let Some(fixtures) = Fixtures::open() else { return };
+    for name in ["pd_row_groups", "eq_and_pd", "dv_containers", "part_identity", "eq_large"] {
+        for partitions in [1, 4] {
+            let session = session(true, partitions, 8192);
+            open(&fixtures, name, &session).await;
+            let all: usize = one(&session, "SELECT count(*) FROM t").await.parse().unwrap();
+            for limit in [1, 3, all - 1, all, all + 5] {
+                let count = format!("SELECT count(*) FROM (SELECT * FROM t LIMIT {limit})");
+                assert_eq!(one(&session, &count).await, limit.min(all).to_string(), "{name}");
+                let top = format!("SELECT count(*) FROM (SELECT * FROM t ORDER BY id LIMIT {limit})");
+                assert_eq!(one(&session, &top).await, limit.min(all).to_string(), "{name}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn count_reads_no_data_file_and_nothing_sends_head() {
+    let Some(fixtures) = Fixtures::open() else { return };
+    let session = session(false, 1, 8192);
+    let snapshot = pinned(&fixtures, "append_many").await;
+    let before = snapshot.storage.request_counts();
+    open(&fixtures, "append_many", &session).await;
+    let counted = one(&session, "SELECT count(*) FROM t").await;
+    let planned = snapshot.storage.request_counts();
+    open(&fixtures, "append_many", &session).await;
+    assert_eq!(one(&session, "SELECT count(*) FROM t").await, counted);
+    let again = snapshot.storage.request_counts();
+    assert_eq!(again.gets, planned.gets, "manifests are cached, data files are not touched");
+    assert_eq!(one(&session, "SELECT count(id) FROM t").await, counted);
+    let read = snapshot.storage.request_counts();
+    assert!(read.gets > again.gets);
+    assert_eq!(read.heads, before.heads);
+}
+
+#[tokio::test]
+async fn a_bounded_memory_pool_refuses_large_deletes() {
+    let Some(fixtures) = Fixtures::open() else { return };
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(GreedyMemoryPool::new(10_000))).build_arc().unwrap();
+    register_engine_store(&runtime);
+    let session = SessionContext::new_with_config_rt(datafusion::prelude::SessionConfig::new(), runtime);
+    open(&fixtures, "eq_large", &session).await;
+    let error = session.sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err();
+    assert!(matches!(error.find_root(), datafusion::common::DataFusionError::ResourcesExhausted(_)), "{error}");
+}

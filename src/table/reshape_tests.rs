@@ -1,0 +1,72 @@
+//! Shapes of columns: by id at any depth, promotions that the specification allows and no others.
+
+use arrow::array::{Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::Int64Type;
+
+use super::*;
+use crate::table::field_ids::with_field_id;
+
+fn field(id: i32, name: &str, data_type: DataType) -> Field {
+    with_field_id(Field::new(name, data_type, true), id)
+}
+
+fn group(id: i32, name: &str, children: Vec<Field>) -> Field {
+    field(id, name, DataType::Struct(children.into()))
+}
+
+#[test]
+fn a_struct_is_matched_by_id_and_missing_fields_take_their_default() {
+    let file = group(1, "s", vec![field(2, "x", DataType::Int32), field(3, "gone", DataType::Utf8)]);
+    let table =
+        group(1, "s", vec![field(4, "new", DataType::Utf8), field(2, "renamed", DataType::Int64), field(5, "later", DataType::Int32)]);
+    let defaults = Defaults::from([(5, ScalarValue::Int32(Some(7)))]);
+    let shape = Shape::between(&file, &table, &defaults).unwrap();
+    let DataType::Struct(fields) = file.data_type() else { unreachable!() };
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int32Array::from(vec![Some(1), None, Some(3)])), Arc::new(StringArray::from(vec!["a", "b", "c"]))];
+    let nulls = NullBuffer::from(vec![true, true, false]);
+    let array: ArrayRef = Arc::new(StructArray::new(fields.clone(), columns, Some(nulls)));
+    let got = shape.apply(&array).unwrap();
+    assert_eq!(got.data_type(), table.data_type());
+    let got = got.as_struct();
+    assert_eq!((got.is_null(0), got.is_null(2)), (false, true));
+    assert_eq!(got.column(0).null_count(), 3);
+    assert_eq!(got.column(1).as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(1), None, Some(3)]));
+    assert_eq!(got.column(2).as_primitive::<arrow::datatypes::Int32Type>().value(0), 7);
+}
+
+#[test]
+fn lists_keep_their_nulls_and_take_the_tables_element() {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    lists.append_value([Some("a"), None]);
+    lists.append_null();
+    lists.append_value(Vec::<Option<&str>>::new());
+    let array: ArrayRef = Arc::new(lists.finish());
+    let file = field(1, "l", array.data_type().clone());
+    let table = field(1, "l", DataType::List(Arc::new(field(2, "element", DataType::Utf8))));
+    let got = Shape::between(&file, &table, &Defaults::default()).unwrap().apply(&array).unwrap();
+    assert_eq!(got.data_type(), table.data_type());
+    let got = got.as_list::<i32>();
+    assert_eq!((got.value(0).len(), got.is_null(1), got.value(2).len()), (2, true, 0));
+}
+
+#[test]
+fn promotions_are_those_of_the_specification() {
+    let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+    let promoted = |from: DataType, to: DataType| {
+        Shape::between(&Field::new("a", from, true), &Field::new("a", to, true), &Defaults::default()).is_ok()
+    };
+    assert!(promoted(DataType::Int32, DataType::Int64));
+    assert!(promoted(DataType::Float32, DataType::Float64));
+    assert!(promoted(DataType::Decimal128(9, 2), DataType::Decimal128(38, 2)));
+    assert!(promoted(DataType::Date32, micros(None)));
+    assert!(promoted(DataType::Timestamp(TimeUnit::Millisecond, None), micros(Some("UTC"))));
+    assert!(!promoted(DataType::Int64, DataType::Int32));
+    assert!(!promoted(DataType::Int32, DataType::Float64));
+    assert!(!promoted(DataType::Utf8, DataType::Int64));
+    assert!(!promoted(DataType::Decimal128(9, 2), DataType::Decimal128(9, 3)));
+    assert!(!promoted(DataType::Decimal128(18, 2), DataType::Decimal128(9, 2)));
+    assert!(!promoted(DataType::Date32, micros(Some("UTC"))));
+    assert!(!promoted(DataType::Timestamp(TimeUnit::Nanosecond, None), micros(None)), "would lose digits");
+}
