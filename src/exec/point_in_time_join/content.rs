@@ -18,6 +18,7 @@ use super::lookup::Lookup;
 pub struct ContentOrder {
     converter: Option<RowConverter>,
     columns: Vec<usize>,
+    types: Vec<DataType>,
 }
 
 impl ContentOrder {
@@ -31,12 +32,14 @@ impl ContentOrder {
             options.push(ascending(false));
         }
         let mut fields = Vec::with_capacity(columns.len());
+        let mut types = Vec::with_capacity(columns.len());
         for (column, options) in columns.iter().zip(options) {
             let field = schema.fields().get(*column).ok_or_else(|| DataFusionError::Internal(format!("no column {column}")))?;
+            types.push(field.data_type().clone());
             fields.push(SortField::new_with_options(field.data_type().clone(), options));
         }
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields)?) };
-        Ok(Self { converter, columns })
+        Ok(Self { converter, columns, types })
     }
 
     /// The columns looked at.
@@ -47,6 +50,10 @@ impl ContentOrder {
     /// Rows of these columns as comparable bytes; `None` if there is nothing to compare: all rows are equal.
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<Option<Rows>> {
         let Some(converter) = &self.converter else { return Ok(None) };
+        // The row format panics on other types than it was made for.
+        if !columns.iter().map(|column| column.data_type()).eq(&self.types) {
+            return Err(DataFusionError::Internal("feature rows came with other types than their schema's".into()));
+        }
         let columns = columns.iter().map(one_nan).collect::<Result<Vec<_>>>()?;
         Ok(Some(converter.convert_columns(&columns)?))
     }

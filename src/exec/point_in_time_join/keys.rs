@@ -239,7 +239,10 @@ fn numbers(kind: KeyKind, column: &ArrayRef) -> Result<Numbers> {
     let exact = |values: ScalarBuffer<i64>| Ok((values, nulls.clone()));
     match kind {
         KeyKind::Never => Ok((vec![0; column.len()].into(), Some(NullBuffer::new_null(column.len())))),
-        KeyKind::Boolean => exact(column.as_boolean().values().iter().map(i64::from).collect()),
+        KeyKind::Boolean => match column.as_boolean_opt() {
+            Some(booleans) => exact(booleans.values().iter().map(i64::from).collect()),
+            None => wrong_type(kind, column.data_type()),
+        },
         KeyKind::Date => match column.data_type() {
             DataType::Date32 => exact(column.as_primitive::<Date32Type>().values().iter().map(|day| i64::from(*day)).collect()),
             DataType::Date64 => exact(column.as_primitive::<Date64Type>().values().iter().map(|ms| ms.div_euclid(86_400_000)).collect()),

@@ -39,8 +39,8 @@ pub(super) struct JoinMetrics {
     pub winners: Count,
     /// Entity rows decided by commit order or content.
     pub ties: Count,
-    /// Memory reserved at the most.
-    pub peak_memory: Gauge,
+    /// Bytes of the arrays that the passes match against, all streams together.
+    pub matched_bytes: Gauge,
     /// Time to index the entity rows.
     pub index_time: Time,
     /// Time to stream the feature rows past (wall clock).
@@ -59,7 +59,7 @@ impl JoinMetrics {
             feature_rows: counter("feature_rows"),
             winners: counter("winners"),
             ties: counter("rows_decided_by_commit_order_or_content"),
-            peak_memory: MetricBuilder::new(set).gauge("peak_memory", partition),
+            matched_bytes: MetricBuilder::new(set).gauge("matched_bytes", partition),
             index_time: time("index_time"),
             stream_time: time("stream_time"),
             fetch_time: time("fetch_time"),

@@ -12,18 +12,18 @@
 //!
 //! The feature side is big, the answer has one row per entity row: so the join is turned around, and no more is held than the entity rows ask for.
 //!
-//! 1. **Collect and index** ([`slots`]): entity rows by key, their distinct times sorted: one *slot* each. One index for all
-//!    lookups with the same keys ([`keys`] makes keys of different types comparable).
-//! 2. **Stream** ([`pass`], [`matcher`]): of the feature rows only keys, event timestamp, created timestamp and commit order are read, pruned by
-//!    what the entity rows can need ([`prune`]). Each row goes to the first slot that sees it, and stays if it is the best there. Lookups over
+//! 1. **Collect and index** (`slots`): entity rows by key, their distinct times sorted: one *slot* each. One index for all
+//!    lookups with the same keys (`keys` makes keys of different types comparable).
+//! 2. **Stream** (`pass`, `matcher`): of the feature rows only keys, event timestamp, created timestamp and commit order are read, pruned by
+//!    what the entity rows can need (`prune`). Each row goes to the first slot that sees it, and stays if it is the best there. Lookups over
 //!    the same rows share the pass. No order is needed, nothing is buffered, late data costs nothing.
-//! 3. **Settle ties** ([`settle`], [`content`]): rows equal in all of that are fetched and compared, only they, only the columns that decide.
-//! 4. **Inherit** ([`matcher`]): a running maximum within each group gives every slot its winner. The TTL is a check on the winner
-//!    ([`instant`]): the newest row not after *t* is the only candidate.
-//! 5. **Fetch and gather** ([`features`], [`gather`]): the wanted columns of the distinct winners, then output batch by batch.
+//! 3. **Settle ties** (`settle`, `content`): rows equal in all of that are fetched and compared, only they, only the columns that decide.
+//! 4. **Inherit** (`matcher`): a running maximum within each group gives every slot its winner. The TTL is a check on the winner
+//!    (`instant`): the newest row not after *t* is the only candidate.
+//! 5. **Fetch and gather** (`features`, `gather`): the wanted columns of the distinct winners, then output batch by batch.
 //!
 //! Feature rows come through one trait, [`FeatureRows`]. A source that cannot go back to a row (any relation: [`RelationRows`]) streams all columns that
-//! may be needed, and the join keeps the rows that are winners so far ([`keeper`]).
+//! may be needed, and the join keeps the rows that are winners so far (`keeper`).
 //!
 //! # How to use it
 //!
@@ -46,7 +46,7 @@
 //! Memory: the entity rows; per distinct (key, time) 12 bytes of index and, per stream, 32 for the best row so far; the winners' features; 8 bytes per
 //! slot and lookup. All of it is reserved with the memory pool before or as it is taken, and a refusal is the pool's `ResourcesExhausted`; nothing
 //! spills. Time: one pass over three or four columns of the feature rows that pruning leaves, and a fetch of winners.
-//! No step works for more than some milliseconds without yielding ([`pace`]), and all tasks end with the output stream: cancel works anywhere.
+//! No step works for more than some milliseconds without yielding (`pace`), and all tasks end with the output stream: cancel works anywhere.
 //!
 //! # What it refuses
 //!

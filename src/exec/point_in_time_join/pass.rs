@@ -216,6 +216,7 @@ impl Task {
         let slots = self.pass.index.slots();
         self.memory.try_grow(Winners::initial_memory(slots))?;
         self.winners = Winners::new(slots);
+        self.around.metrics.matched_bytes.add(Winners::initial_memory(slots));
         let mut pace = Pace::new();
         let mut found: Vec<(u32, u32)> = Vec::with_capacity(PIECE);
         let mut offered: Vec<u32> = Vec::new();

@@ -9,7 +9,7 @@ use datafusion::common::runtime::JoinSet;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 
 use super::error::JoinError;
 use super::features::{self, Features};
@@ -17,6 +17,7 @@ use super::gather::Answer;
 use super::instant::{self, Instants, Unit};
 use super::keys::KeyKind;
 use super::lookup::{EntityTime, Lookup, OutputColumn};
+use super::matcher::Winners;
 use super::metrics::TieCounter;
 use super::pace::Pace;
 use super::pass::{Pass, Surroundings};
@@ -72,16 +73,28 @@ impl Join {
         timer.done();
         let mut features: Vec<Option<Features>> = self.lookups.iter().map(|_| None).collect();
         let ties_before = around.metrics.ties.value();
-        for (group, pass) in passes.into_iter().flatten() {
-            let timer = around.metrics.stream_time.timer();
-            let passed = pass.run(&around).await?;
-            timer.done();
-            for (lookup, found) in group.into_iter().zip(features::collect(&pass, passed, &around).await?) {
+        let passes: Vec<(Vec<usize>, Pass)> = passes.into_iter().flatten().collect();
+        let parallel = parallel_passes(&passes, &around);
+        let mut running = stream::iter(passes)
+            .map(|(group, pass)| {
+                let around = &around;
+                async move {
+                    let timer = around.metrics.stream_time.timer();
+                    let passed = pass.run(around).await?;
+                    timer.done();
+                    Ok::<_, DataFusionError>((group, features::collect(&pass, passed, around).await?))
+                }
+            })
+            .buffer_unordered(parallel);
+        while let Some(done) = running.next().await {
+            let (group, found) = done?;
+            for (lookup, found) in group.into_iter().zip(found) {
                 if let Some(place) = features.get_mut(lookup) {
                     *place = Some(found);
                 }
             }
         }
+        drop(running);
         self.ties.add((around.metrics.ties.value() - ties_before) as u64);
         Ok(Answer {
             schema: Arc::clone(&self.schema),
@@ -136,7 +149,6 @@ impl Join {
             builder.add(&keys, &self.times(batch)?).await?;
         }
         let index = builder.finish().await?;
-        around.metrics.peak_memory.set_max(around.memory.size() + index.memory());
         Ok(index)
     }
 
@@ -161,6 +173,15 @@ impl Join {
     }
 }
 
+/// How many passes run at once: several while the entity rows are few, when waiting for files is what takes time; one
+/// after the other when their arrays are what takes memory.
+fn parallel_passes(passes: &[(Vec<usize>, Pass)], around: &Surroundings) -> usize {
+    const MEMORY: usize = 64 << 20;
+    let slots = passes.iter().map(|(_, pass)| pass.index.slots()).max().unwrap_or_default();
+    let streams = around.context.session_config().target_partitions().max(1);
+    (MEMORY / (Winners::initial_memory(slots) * streams).max(1)).clamp(1, 8)
+}
+
 fn key_columns(columns: &[usize], entity_rows: &[RecordBatch]) -> Result<Vec<Vec<ArrayRef>>> {
     let of = |batch: &RecordBatch| -> Result<Vec<ArrayRef>> {
         let column = |column: &usize| batch.columns().get(*column).cloned();
@@ -169,10 +190,11 @@ fn key_columns(columns: &[usize], entity_rows: &[RecordBatch]) -> Result<Vec<Vec
     entity_rows.iter().map(of).collect()
 }
 
-/// All entity rows, partition after partition, in batches that are not tiny.
+/// All entity rows, partition after partition, in batches neither tiny nor large.
 async fn collect(input: &Arc<dyn ExecutionPlan>, around: &Surroundings) -> Result<Vec<RecordBatch>> {
     let mut tasks = JoinSet::new();
     let smallest = around.context.session_config().batch_size().max(2) / 2;
+    let largest = around.context.session_config().batch_size().max(Pace::STEP);
     for partition in 0..input.output_partitioning().partition_count() {
         let mut stream = input.execute(partition, Arc::clone(&around.context))?;
         let memory = Arc::clone(&around.memory);
@@ -187,6 +209,13 @@ async fn collect(input: &Arc<dyn ExecutionPlan>, around: &Surroundings) -> Resul
                     continue;
                 }
                 account(&batch, &memory)?;
+                if batch.num_rows() > largest {
+                    // Whatever is done with a batch is done between two yields: it must not be large either.
+                    for start in (0..batch.num_rows()).step_by(largest) {
+                        batches.push(batch.slice(start, largest.min(batch.num_rows() - start)));
+                    }
+                    continue;
+                }
                 waiting += batch.num_rows();
                 small.push(batch);
                 if waiting >= smallest {

@@ -35,7 +35,7 @@ pub struct SlotIndex {
     row_slots: Vec<u32>,
     /// An entity row of each group, if there are few.
     samples: Option<Vec<u32>>,
-    memory: MemoryReservation,
+    _memory: MemoryReservation,
 }
 
 impl SlotIndex {
@@ -112,11 +112,6 @@ impl SlotIndex {
             (Table::One, Keys::Absent) if self.groups() > 0 => (0..rows).filter(|row| candidate(*row)).for_each(|row| found(row, 0)),
             _ => {}
         }
-    }
-
-    /// Bytes held.
-    pub fn memory(&self) -> usize {
-        self.memory.size()
     }
 }
 
@@ -255,7 +250,7 @@ impl SlotIndexBuilder {
         drop(entries);
         let held = self.table.memory() + offsets.len() * size_of::<u32>() + times.len() * size_of::<i64>() + rows * size_of::<u32>();
         self.memory.try_resize(held)?;
-        Ok(SlotIndex { table: self.table, offsets, times, row_slots, samples: self.samples, memory: self.memory })
+        Ok(SlotIndex { table: self.table, offsets, times, row_slots, samples: self.samples, _memory: self.memory })
     }
 }
 
