@@ -5,8 +5,10 @@
 //! involved; it implements [`ReportError`], and any such error becomes a [`Report`] by `From`. A `Report` is itself a
 //! `std::error::Error`, so it survives a trip through the engine as an external error and is found again there.
 
+mod notice;
 mod report;
 mod sqlstate;
 
+pub use notice::Notice;
 pub use report::{Report, ReportError, perhaps_you_meant};
 pub use sqlstate::SqlState;

@@ -1,1 +1,193 @@
 //! Statements to plans.
+//!
+//! Three steps, in this order: `mentions` finds on the tree what a statement names; `resolve` asks registry and
+//! catalogs for all of it at once (the only step that waits); then the engine's SQL planner builds the plan from
+//! answers that are all there ([`context`]). DDL becomes a registry change (`define`), SHOW and DESCRIBE become rows (`show`).
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::config::SqlParserOptions;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use parking_lot::Mutex;
+
+mod column_names;
+mod context;
+mod define;
+mod error;
+mod feature_view;
+mod functions;
+mod mentions;
+mod parameters;
+mod resolve;
+mod show;
+
+pub use error::{report, without_position};
+pub use feature_view::ResolvedView;
+pub use parameters::Parameters;
+pub use resolve::{NoTemporaryTables, PinnedSnapshots, TemporaryTables};
+pub use show::{ShowResult, StoreFacts};
+
+use crate::clock::Clock;
+use crate::error::{Notice, Report, SqlState};
+use crate::registry::RegistrySnapshot;
+use crate::source::Sources;
+use context::StatementContext;
+use mentions::Mentions;
+
+/// Plans statements for all clients; holds what is the same for all of them.
+#[derive(Debug)]
+pub struct Planner {
+    /// The database's name.
+    pub project: String,
+    /// The catalogs.
+    pub sources: Arc<Sources>,
+    /// The time, for `status`.
+    pub clock: Arc<dyn Clock>,
+    /// What `feature_store.status` says of this gateway.
+    pub facts: StoreFacts,
+}
+
+/// What one client brings to the planning of one statement.
+pub struct StatementSettings<'a> {
+    /// The registry version that the statement sees.
+    pub registry: Arc<RegistrySnapshot>,
+    /// The client's own tables.
+    pub temporary: &'a dyn TemporaryTables,
+    /// Snapshots that its transaction has seen.
+    pub pinned: &'a PinnedSnapshots,
+    /// The engine with the client's settings.
+    pub state: &'a SessionState,
+    /// The engine with fixed settings (UTC), for `AS SELECT` views.
+    pub view_state: &'a SessionState,
+    /// All that the client sent, for positions.
+    pub text: Arc<str>,
+    /// Where notices go.
+    pub notices: &'a Mutex<Vec<Notice>>,
+}
+
+/// A query, planned.
+#[derive(Debug, Clone)]
+pub struct PlannedQuery {
+    /// The plan, parameters still in it unless they were bound.
+    pub plan: LogicalPlan,
+    /// Names and types of its columns, as the client sees them.
+    pub columns: Vec<(String, FieldRef)>,
+    /// Types of `$1`, `$2`, …
+    pub parameter_types: Vec<DataType>,
+}
+
+impl Planner {
+    /// Plans a SELECT, VALUES or the like. Bound parameters are put in their places.
+    pub async fn query(
+        &self,
+        statement: &SqlStatement,
+        parameters: Parameters,
+        settings: &StatementSettings<'_>,
+    ) -> Result<PlannedQuery, Report> {
+        let mut statement = statement.clone();
+        column_names::give(&mut statement);
+        let mentions = Mentions::of(&statement, &settings.text)?;
+        let resolved = Arc::new(self.resolve(&mentions, settings).await?);
+        let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
+        let mut parameters = Arc::new(parameters);
+        let mut plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
+        if parameters.values.is_none()
+            && let Some(types) = parameters.hinted()
+        {
+            parameters = Arc::new(Parameters::typed(types));
+            plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
+        }
+        let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;
+        if let Some(values) = &parameters.values {
+            plan = plan.with_param_values(values.clone()).map_err(|failure| told(&failure))?;
+        }
+        let columns =
+            plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), Arc::clone(field))).collect();
+        Ok(PlannedQuery { plan, columns, parameter_types })
+    }
+
+    /// Plans the SELECT of an `AS SELECT` view: fixed settings, no parameters, no volatile functions, no temporary tables.
+    async fn view_query(&self, sql: &str, settings: &StatementSettings<'_>) -> Result<LogicalPlan, Report> {
+        let query = crate::sql::parse_entity_query(sql).map_err(Report::from)?;
+        let fixed = StatementSettings {
+            registry: Arc::clone(&settings.registry),
+            temporary: &NoTemporaryTables,
+            pinned: settings.pinned,
+            state: settings.view_state,
+            view_state: settings.view_state,
+            text: Arc::from(sql),
+            notices: settings.notices,
+        };
+        let planned = self.query(&SqlStatement::Query(query), Parameters::default(), &fixed).await?;
+        if let Some(index) = planned.parameter_types.iter().position(|_| true) {
+            return Err(Report::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${}", index + 1)));
+        }
+        refuse_volatile(&planned.plan)?;
+        Ok(planned.plan)
+    }
+}
+
+/// One pass of the engine's SQL planner.
+fn build(
+    statement: &SqlStatement,
+    settings: &StatementSettings<'_>,
+    resolved: &Arc<resolve::Resolved>,
+    parameters: &Arc<Parameters>,
+) -> datafusion::error::Result<LogicalPlan> {
+    let context =
+        StatementContext::new(settings.state, Arc::clone(resolved), Arc::clone(parameters), Arc::clone(&settings.text));
+    let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
+    SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser))
+        .sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)
+}
+
+/// PostgreSQL's reading of literals and names.
+fn parser_options(_engine: &SqlParserOptions) -> ParserOptions {
+    ParserOptions {
+        parse_float_as_decimal: true,
+        enable_ident_normalization: true,
+        support_varchar_with_length: true,
+        enable_options_value_normalization: false,
+        collect_spans: true,
+        map_string_types_to_utf8view: false,
+        default_null_ordering: NullOrdering::NullsMax,
+    }
+}
+
+/// A view's rows must not depend on when or how often they are read.
+fn refuse_volatile(plan: &LogicalPlan) -> Result<(), Report> {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    use datafusion::logical_expr::{Expr, Volatility};
+    let mut volatile = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::ScalarFunction(call) = part
+                    && !matches!(call.func.signature().volatility, Volatility::Immutable)
+                    && volatile.is_none()
+                    && !is_time_cast(call.func.name())
+                {
+                    volatile = Some(call.func.name().to_owned());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .map_err(|failure| error::without_position(&failure))?;
+    match volatile {
+        Some(name) => Err(Report::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("function {name} cannot be used in a feature view: its value changes between reads"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Functions that are stable only because they read the time zone, which is fixed for views.
+fn is_time_cast(name: &str) -> bool {
+    name.starts_with("to_timestamp") || matches!(name, "to_date" | "to_char" | "to_local_time" | "date_trunc" | "date_part")
+}

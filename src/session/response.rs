@@ -6,7 +6,8 @@ use arrow::datatypes::FieldRef;
 use arrow::record_batch::RecordBatch;
 use futures::stream::BoxStream;
 
-use crate::error::{Report, SqlState};
+pub use crate::error::Notice;
+use crate::error::Report;
 
 /// A result column.
 #[derive(Debug, Clone)]
@@ -88,21 +89,6 @@ pub enum TransactionStatus {
     InTransaction,
     /// `E`
     Failed,
-}
-
-/// A NOTICE or WARNING.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// `NOTICE`, `WARNING`, `INFO`.
-    pub severity: &'static str,
-    /// Its code, `00000` for a plain notice.
-    pub sqlstate: SqlState,
-    /// The sentence.
-    pub message: String,
-    /// DETAIL.
-    pub detail: Option<String>,
-    /// HINT.
-    pub hint: Option<String>,
 }
 
 /// Settings that change how values are written.

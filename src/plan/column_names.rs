@@ -1,0 +1,212 @@
+//! Result columns named as PostgreSQL names them: `count`, `?column?`, the innermost name of a cast.
+//!
+//! The engine names an expression by its text and refuses two columns of one name; PostgreSQL does neither. So every
+//! unnamed expression gets an alias on the tree before planning. Where a name is taken, the alias goes on with a NUL and a
+//! number, which no identifier of a client can hold, and [`shown`] cuts it off again.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
+};
+
+/// Separates a name from the number that makes it unique.
+const SEPARATOR: char = '\u{0}';
+
+/// Gives every unnamed result column of the statement and its subqueries its PostgreSQL name.
+pub(super) fn give(statement: &mut Statement) {
+    let _ = statement.visit(&mut Namer);
+}
+
+/// The name without what made it unique.
+pub(super) fn shown(name: &str) -> &str {
+    name.split(SEPARATOR).next().unwrap_or(name)
+}
+
+struct Namer;
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        name_body(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_body(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => name_items(&mut select.projection),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_body(left);
+            name_body(right);
+        }
+        _ => {}
+    }
+}
+
+fn name_items(items: &mut [SelectItem]) {
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut plain: HashSet<String> = HashSet::new();
+    for item in items.iter_mut() {
+        match item {
+            SelectItem::UnnamedExpr(expression) => {
+                if let Some(ident) = column(expression) {
+                    let name = folded(ident);
+                    let text = expression.to_string();
+                    if !plain.insert(text) {
+                        // The same column twice: the second one needs a name of its own.
+                        let alias = unique(&name, &mut taken);
+                        *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+                    } else {
+                        taken.insert(name);
+                    }
+                }
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let name = folded(alias);
+                if taken.contains(&name) {
+                    let alias = unique(&name, &mut taken);
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                } else {
+                    taken.insert(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    for item in items {
+        if let SelectItem::UnnamedExpr(expression) = item
+            && column(expression).is_none()
+            && !is_set_returning(expression)
+        {
+            let alias = unique(&figure(expression), &mut taken);
+            *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+        }
+    }
+}
+
+/// The engine expands `unnest` in the select list by itself and loses an alias around it in places.
+fn is_set_returning(expression: &Expr) -> bool {
+    matches!(expression, Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("unnest"))
+}
+
+fn unique(name: &str, taken: &mut HashSet<String>) -> Ident {
+    let mut candidate = name.to_owned();
+    let mut number = 1;
+    while !taken.insert(candidate.clone()) {
+        number += 1;
+        candidate = format!("{name}{SEPARATOR}{number}");
+    }
+    Ident::with_quote('"', candidate)
+}
+
+fn column(expression: &Expr) -> Option<&Ident> {
+    match expression {
+        Expr::Identifier(ident) => Some(ident),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// PostgreSQL's rules for the name of an expression.
+fn figure(expression: &Expr) -> String {
+    strong(expression).unwrap_or_else(|| "?column?".to_owned())
+}
+
+fn strong(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Identifier(ident) => Some(folded(ident)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded),
+        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(folded),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong(inner),
+        Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
+            Expr::Value(_) => Some(type_name(data_type)),
+            other => strong(other).or_else(|| Some(type_name(data_type))),
+        },
+        Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
+        Expr::Case { else_result, .. } => {
+            else_result.as_ref().and_then(|last| strong(last)).or_else(|| Some("case".to_owned()))
+        }
+        Expr::Array(_) => Some("array".to_owned()),
+        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::Substring { .. } => Some("substring".to_owned()),
+        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Position { .. } => Some("position".to_owned()),
+        Expr::Ceil { .. } => Some("ceil".to_owned()),
+        Expr::Floor { .. } => Some("floor".to_owned()),
+        Expr::Interval(_) => Some("interval".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
+        Expr::Tuple(_) => Some("row".to_owned()),
+        Expr::Value(value) => matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)).then(|| "bool".to_owned()),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.first()? {
+                SelectItem::UnnamedExpr(first) => strong(first),
+                SelectItem::ExprWithAlias { alias, .. } => Some(shown(&folded(alias)).to_owned()),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The catalog's name of a type: what PostgreSQL calls `'1'::int`.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4".into(),
+        DataType::BigInt(_) | DataType::Int8(_) => "int8".into(),
+        DataType::SmallInt(_) | DataType::Int2(_) => "int2".into(),
+        DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8".into(),
+        DataType::Real | DataType::Float4 => "float4".into(),
+        DataType::Boolean | DataType::Bool => "bool".into(),
+        DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric".into(),
+        DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar".into(),
+        DataType::Char(_) | DataType::Character(_) => "bpchar".into(),
+        DataType::Timestamp(_, zone) => {
+            if zone.to_string().to_uppercase().contains("WITH TIME ZONE") || zone.to_string().eq_ignore_ascii_case("tz") {
+                "timestamptz".into()
+            } else {
+                "timestamp".into()
+            }
+        }
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    fn names(sql: &str) -> Vec<String> {
+        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        give(&mut statement);
+        let Statement::Query(query) = statement else { panic!("not a query") };
+        let SetExpr::Select(select) = *query.body else { panic!("not a select") };
+        select
+            .projection
+            .iter()
+            .map(|item| match item {
+                SelectItem::ExprWithAlias { alias, .. } => shown(&folded(alias)).to_owned(),
+                SelectItem::UnnamedExpr(expression) => column(expression).map(folded).unwrap_or_default(),
+                other => other.to_string(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn as_postgres_names_them() {
+        assert_eq!(
+            names("SELECT 1, 1 + 1, count(*), count(x), x::text, '1'::int, CASE WHEN a THEN b END, t.y, x, x, lower(x) AS z FROM t"),
+            ["?column?", "?column?", "count", "count", "x", "int4", "case", "y", "x", "x", "z"]
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What the engine's SQL planner asks while it turns one statement into a plan: relations, functions, settings.
+//!
+//! Every answer was found by `resolve` before; nothing here waits. Relations come through a relation planner of our own, because the engine's drops a table's version, sample and hints without a word.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result, TableReference, plan_err};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning, TypePlanner,
+};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF};
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::TableFactor;
+
+use super::functions::{RetrievalCall, is_retrieval, plan_retrieval};
+use super::parameters::Parameters;
+use super::resolve::Resolved;
+use crate::error::{Report, SqlState};
+
+/// One statement's answers.
+pub struct StatementContext<'a> {
+    state: &'a SessionState,
+    resolved: Arc<Resolved>,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+}
+
+impl<'a> StatementContext<'a> {
+    /// Answers from `resolved`, for a statement of this text and these parameters.
+    pub fn new(state: &'a SessionState, resolved: Arc<Resolved>, parameters: Arc<Parameters>, text: Arc<str>) -> Self {
+        let now = state.execution_props().query_execution_start_time;
+        let relations = FeatureRelations {
+            resolved: Arc::clone(&resolved),
+            parameters,
+            text,
+            now_micros: now.map(|instant| instant.timestamp_micros()).unwrap_or_default(),
+        };
+        Self { state, resolved, relation_planners: vec![Arc::new(relations)] }
+    }
+}
+
+impl ContextProvider for StatementContext<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        self.resolved.table(&name)
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> Result<Arc<dyn TableSource>> {
+        use datafusion::catalog::TableFunctionArgs;
+        let Some(function) = self.state.table_functions().get(&name.to_ascii_lowercase()) else {
+            return Err(external(
+                Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
+                    .hint("No table function matches the given name."),
+            ));
+        };
+        let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?;
+        Ok(datafusion::datasource::provider_as_source(provider))
+    }
+
+    fn create_cte_work_table(&self, name: &str, schema: arrow::datatypes::SchemaRef) -> Result<Arc<dyn TableSource>> {
+        let table = datafusion::datasource::cte_worktable::CteWorkTable::new(name, schema);
+        Ok(datafusion::datasource::provider_as_source(Arc::new(table)))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        None
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// Plans table factors: retrievals, and tables with or without a version.
+#[derive(Debug)]
+struct FeatureRelations {
+    resolved: Arc<Resolved>,
+    parameters: Arc<Parameters>,
+    text: Arc<str>,
+    now_micros: i64,
+}
+
+impl RelationPlanner for FeatureRelations {
+    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+        match &relation {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                return Err(external(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "TABLESAMPLE is not supported")));
+            }
+            TableFactor::Table { with_ordinality: true, .. } => {
+                return Err(external(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "WITH ORDINALITY is not supported")));
+            }
+            TableFactor::Table { name, args: Some(_), alias, .. } if is_retrieval(name) => {
+                let call = RetrievalCall::parse(&relation, &self.text).map_err(external)?;
+                let plan = plan_retrieval(call, &self.resolved, &self.parameters, self.now_micros, context)?;
+                return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
+            }
+            TableFactor::Table { name, args: None, version: Some(version), alias, .. } => {
+                let reference = object_name_to_table_reference(name.clone(), true)?;
+                let Some(source) = self.resolved.versioned(&reference, version) else {
+                    return plan_err!("table '{reference}' not found");
+                };
+                let plan = LogicalPlanBuilder::scan(reference, source, None)?.build()?;
+                return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
+            }
+            _ => {}
+        }
+        Ok(RelationPlanning::Original(Box::new(relation)))
+    }
+}
+
+/// A report on its way through the engine.
+pub(crate) fn external(report: impl Into<Report>) -> DataFusionError {
+    DataFusionError::External(Box::new(report.into()))
+}

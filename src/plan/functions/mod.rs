@@ -1,0 +1,7 @@
+//! Table functions, one per file: how their arguments are read and what relation they become.
+
+mod arguments;
+mod retrieval;
+
+pub use arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall, is_retrieval};
+pub use retrieval::plan_retrieval;

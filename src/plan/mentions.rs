@@ -1,0 +1,89 @@
+//! Which relations and feature views a statement mentions, found on its tree before anything is resolved.
+//!
+//! Resolving is the only step that waits for others (catalogs, object stores), so everything that it needs is collected
+//! here first and asked for at once. Names of common table expressions are collected too: a name that resolves to
+//! nothing is no error here, the planner knows better.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::TableReference;
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast::{TableFactor, TableVersion, Visit, Visitor};
+
+use super::functions::{EntityRows, RetrievalCall, is_retrieval};
+use crate::error::{Report, SqlState};
+
+/// What a statement mentions.
+#[derive(Debug, Default)]
+pub struct Mentions {
+    /// Relations, as written, with the version asked for.
+    pub relations: Vec<(TableReference, Option<TableVersion>)>,
+    /// Views named by feature references.
+    pub views: BTreeSet<String>,
+}
+
+impl Mentions {
+    /// Everything below `node`, which was parsed from `text`.
+    pub fn of(node: &impl Visit, text: &str) -> Result<Self, Report> {
+        let mut collector = Collector { mentions: Mentions::default(), text };
+        match node.visit(&mut collector) {
+            ControlFlow::Continue(()) => Ok(collector.mentions),
+            ControlFlow::Break(report) => Err(report),
+        }
+    }
+}
+
+struct Collector<'a> {
+    mentions: Mentions,
+    text: &'a str,
+}
+
+impl Visitor for Collector<'_> {
+    type Break = Report;
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Report> {
+        let TableFactor::Table { name, args, version, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if args.is_none() {
+            match object_name_to_table_reference(name.clone(), true) {
+                Ok(reference) => {
+                    let mention = (reference, version.clone());
+                    if !self.mentions.relations.contains(&mention) {
+                        self.mentions.relations.push(mention);
+                    }
+                }
+                Err(error) => {
+                    return ControlFlow::Break(Report::new(SqlState::SYNTAX_ERROR, format!("improper relation name: {error}")));
+                }
+            }
+            return ControlFlow::Continue(());
+        }
+        if !is_retrieval(name) {
+            return ControlFlow::Continue(());
+        }
+        match self.retrieval(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(report) => ControlFlow::Break(report),
+        }
+    }
+}
+
+impl Collector<'_> {
+    /// A retrieval's views, and what its entity query mentions where that is quoted text (a subquery is visited anyway).
+    fn retrieval(&mut self, factor: &TableFactor) -> Result<(), Report> {
+        let call = RetrievalCall::parse(factor, self.text)?;
+        self.mentions.views.extend(call.features.iter().map(|reference| reference.view.clone()));
+        if let EntityRows::Text(query) = &call.entities {
+            let inner = Mentions::of(query.as_ref(), "")?;
+            for mention in inner.relations {
+                if !self.mentions.relations.contains(&mention) {
+                    self.mentions.relations.push(mention);
+                }
+            }
+            self.mentions.views.extend(inner.views);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! `$n`: which types a statement's parameters have, and their values once they are bound.
+//!
+//! A statement is planned when it is parsed (a client wants its columns) and again each time it is executed (a commit
+//! made in between must be seen), so values are there the second time only. Where a parameter's type follows from the
+//! key, time or argument that it meets, planning notes it as a hint and the statement is planned once more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use parking_lot::Mutex;
+
+/// The parameters of one statement.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    /// Declared or found types, by index from 0.
+    pub types: Vec<Option<DataType>>,
+    /// Their values, when bound.
+    pub values: Option<Vec<ScalarValue>>,
+    hints: Mutex<BTreeMap<usize, DataType>>,
+}
+
+impl Parameters {
+    /// Types only: the statement is being parsed.
+    pub fn typed(types: Vec<Option<DataType>>) -> Self {
+        Self { types, ..Self::default() }
+    }
+
+    /// Types and values: it is about to be executed.
+    pub fn bound(types: Vec<Option<DataType>>, values: Vec<ScalarValue>) -> Self {
+        Self { types, values: Some(values), hints: Mutex::default() }
+    }
+
+    /// The types as the engine's planner wants them.
+    pub fn fields(&self) -> Vec<Option<FieldRef>> {
+        self.types
+            .iter()
+            .enumerate()
+            .map(|(index, data_type)| {
+                data_type.as_ref().map(|known| Arc::new(Field::new(format!("${}", index + 1), known.clone(), true)))
+            })
+            .collect()
+    }
+
+    /// The index of `$n`.
+    pub fn index(placeholder: &str) -> Option<usize> {
+        placeholder.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
+    }
+
+    /// Notes that a parameter without a type meets one.
+    pub fn hint(&self, placeholder: &str, data_type: DataType) {
+        if let Some(index) = Self::index(placeholder)
+            && self.types.get(index).is_none_or(Option::is_none)
+        {
+            self.hints.lock().entry(index).or_insert(data_type);
+        }
+    }
+
+    /// Notes that the parameters which make up column `column` of `plan` meet this type.
+    pub fn hint_column(&self, plan: &LogicalPlan, column: usize, data_type: &DataType) {
+        match plan {
+            LogicalPlan::SubqueryAlias(alias) => self.hint_column(&alias.input, column, data_type),
+            LogicalPlan::Filter(filter) => self.hint_column(&filter.input, column, data_type),
+            LogicalPlan::Sort(sort) => self.hint_column(&sort.input, column, data_type),
+            LogicalPlan::Limit(limit) => self.hint_column(&limit.input, column, data_type),
+            LogicalPlan::Projection(projection) => {
+                if let Some(expression) = projection.expr.get(column) {
+                    self.hint_expression(expression, Some(&projection.input), data_type);
+                }
+            }
+            LogicalPlan::Values(values) => {
+                for row in &values.values {
+                    if let Some(expression) = row.get(column) {
+                        self.hint_expression(expression, None, data_type);
+                    }
+                }
+            }
+            LogicalPlan::Union(union) => union.inputs.iter().for_each(|input| self.hint_column(input, column, data_type)),
+            _ => {}
+        }
+    }
+
+    fn hint_expression(&self, expression: &Expr, input: Option<&LogicalPlan>, data_type: &DataType) {
+        match expression {
+            Expr::Alias(alias) => self.hint_expression(&alias.expr, input, data_type),
+            Expr::Placeholder(placeholder) if placeholder.field.is_none() => self.hint(&placeholder.id, data_type.clone()),
+            Expr::Column(column) => {
+                if let Some(input) = input
+                    && let Ok(index) = input.schema().index_of_column(column)
+                {
+                    self.hint_column(input, index, data_type);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The value of `$n`, if bound.
+    pub fn value(&self, placeholder: &str) -> Option<&ScalarValue> {
+        self.values.as_ref()?.get(Self::index(placeholder)?)
+    }
+
+    /// The types with the hints filled in, if there were any new ones.
+    pub fn hinted(&self) -> Option<Vec<Option<DataType>>> {
+        let hints = self.hints.lock();
+        if hints.is_empty() {
+            return None;
+        }
+        let mut types = self.types.clone();
+        for (index, data_type) in hints.iter() {
+            if types.len() <= *index {
+                types.resize(index + 1, None);
+            }
+            types[*index].get_or_insert_with(|| data_type.clone());
+        }
+        Some(types)
+    }
+
+    /// All parameters' types: declared, hinted, or inferred by the engine from the plan; text where nothing says.
+    pub fn complete(&self, plan: &LogicalPlan) -> Result<Vec<DataType>> {
+        let mut types = self.hinted().unwrap_or_else(|| self.types.clone());
+        for (name, inferred) in plan.get_parameter_types()? {
+            let Some(index) = Self::index(&name) else { continue };
+            if types.len() <= index {
+                types.resize(index + 1, None);
+            }
+            if types[index].is_none() {
+                types[index] = inferred.filter(|found| *found != DataType::Null);
+            }
+        }
+        Ok(types.into_iter().map(|known| known.unwrap_or(DataType::Utf8)).collect())
+    }
+}

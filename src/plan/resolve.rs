@@ -1,0 +1,289 @@
+//! Names to registry entries and table snapshots: the only step of planning that waits.
+//!
+//! All catalogs that a statement needs are asked at once. A snapshot that was found is kept for the rest of the transaction
+//! ([`PinnedSnapshots`]), so that a statement, and a `BEGIN … COMMIT`, sees one state of each table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Result, TableReference};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::logical_expr::TableSource;
+use datafusion::sql::sqlparser::ast::{Expr, TableVersion, UnaryOperator, Value};
+use futures::future::{BoxFuture, try_join_all};
+use parking_lot::Mutex;
+
+use super::context::external;
+use super::feature_view::{ResolvedView, ViewRows};
+use super::mentions::Mentions;
+use super::{Planner, StatementSettings};
+use crate::catalog::SystemRelations;
+use crate::error::{Report, SqlState, perhaps_you_meant};
+use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
+use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
+use crate::table::SnapshotTable;
+
+/// Snapshots that this transaction has seen.
+#[derive(Debug, Default)]
+pub struct PinnedSnapshots {
+    by_table: Mutex<HashMap<(TableIdent, SnapshotRef), Arc<TableSnapshot>>>,
+}
+
+impl PinnedSnapshots {
+    fn get(&self, key: &(TableIdent, SnapshotRef)) -> Option<Arc<TableSnapshot>> {
+        self.by_table.lock().get(key).cloned()
+    }
+
+    /// Keeps the first snapshot found: two resolutions in one statement must agree.
+    fn keep(&self, key: (TableIdent, SnapshotRef), snapshot: Arc<TableSnapshot>) -> Arc<TableSnapshot> {
+        Arc::clone(self.by_table.lock().entry(key).or_insert(snapshot))
+    }
+
+    /// Forgets all: the transaction ended.
+    pub fn clear(&self) {
+        self.by_table.lock().clear();
+    }
+}
+
+/// The tables that only this client has.
+pub trait TemporaryTables: Send + Sync {
+    /// The table of this name.
+    fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>>;
+}
+
+/// A client without temporary tables.
+#[derive(Debug)]
+pub struct NoTemporaryTables;
+
+impl TemporaryTables for NoTemporaryTables {
+    fn table(&self, _name: &str) -> Option<Arc<dyn TableProvider>> {
+        None
+    }
+}
+
+/// Everything that a statement's names mean.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    tables: HashMap<TableReference, Arc<dyn TableSource>>,
+    versions: HashMap<(TableReference, TableVersion), Arc<dyn TableSource>>,
+    views: HashMap<String, Arc<ResolvedView>>,
+    unresolved: HashMap<TableReference, Report>,
+}
+
+impl Resolved {
+    /// The relation of this name, or the error that says why there is none.
+    pub fn table(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
+        if let Some(source) = self.tables.get(name) {
+            return Ok(Arc::clone(source));
+        }
+        let unknown = || Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+        Err(external(self.unresolved.get(name).cloned().unwrap_or_else(unknown)))
+    }
+
+    /// The relation at a version.
+    pub fn versioned(&self, name: &TableReference, version: &TableVersion) -> Option<Arc<dyn TableSource>> {
+        self.versions.get(&(name.clone(), version.clone())).cloned()
+    }
+
+    /// A feature view that a reference names.
+    pub fn view(&self, name: &str) -> Option<&Arc<ResolvedView>> {
+        self.views.get(name)
+    }
+}
+
+/// What one mention turned out to be.
+enum Found {
+    Table(Arc<dyn TableProvider>),
+    Nothing(Report),
+}
+
+impl Planner {
+    /// Resolves all that `mentions` names.
+    pub(super) async fn resolve(&self, mentions: &Mentions, settings: &StatementSettings<'_>) -> Result<Resolved, Report> {
+        let relations = mentions.relations.iter().map(|(name, version)| async move {
+            let found = self.relation(name, version.as_ref(), settings).await?;
+            Ok::<_, Report>((name.clone(), version.clone(), found))
+        });
+        let views = mentions.views.iter().map(|name| async move {
+            let view = settings.registry.feature_views.get(name).ok_or_else(|| unknown_view(&settings.registry, name))?;
+            Ok::<_, Report>((name.clone(), Arc::new(self.view(view, settings).await?)))
+        });
+        let (relations, views) = futures::future::try_join(try_join_all(relations), try_join_all(views)).await?;
+        let mut resolved = Resolved { views: views.into_iter().collect(), ..Resolved::default() };
+        for (name, version, found) in relations {
+            match (found, version) {
+                (Found::Table(provider), None) => {
+                    resolved.tables.insert(name, provider_as_source(provider));
+                }
+                (Found::Table(provider), Some(version)) => {
+                    resolved.versions.insert((name, version), provider_as_source(provider));
+                }
+                (Found::Nothing(report), Some(_)) => return Err(report),
+                (Found::Nothing(report), None) => {
+                    resolved.unresolved.insert(name, report);
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    async fn relation(&self, name: &TableReference, version: Option<&TableVersion>, settings: &StatementSettings<'_>) -> Result<Found, Report> {
+        let (schema, table) = match name {
+            TableReference::Full { catalog, schema, table } if **catalog != *self.project => {
+                let ident = TableIdent { catalog: catalog.to_string(), schema: schema.to_string(), table: table.to_string() };
+                let at = version.map(snapshot_ref).transpose()?.unwrap_or(SnapshotRef::Current);
+                let snapshot = self.snapshot(&ident, &at, settings).await?;
+                return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot).map_err(|error| super::error::without_position(&error))?)));
+            }
+            TableReference::Full { schema, table, .. } | TableReference::Partial { schema, table } => (Some(&**schema), &**table),
+            TableReference::Bare { table } => (None, &**table),
+        };
+        if version.is_some() {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("\"{name}\" has no versions to read"))
+                .hint("FOR VERSION AS OF works on source tables, named catalog.schema.table."));
+        }
+        if matches!(schema, None | Some("pg_temp"))
+            && let Some(provider) = settings.temporary.table(table)
+        {
+            return Ok(Found::Table(provider));
+        }
+        if matches!(schema, None | Some("public"))
+            && let Some(view) = settings.registry.feature_views.get(table)
+        {
+            let plan = self.view(view, settings).await?.relation()?;
+            return Ok(Found::Table(Arc::new(ViewTable::new(plan, None))));
+        }
+        let system = self.system_relations(schema, table, settings).await;
+        if let Some(provider) = SystemRelations::new(&settings.registry, &system).table(schema, table) {
+            return Ok(Found::Table(provider));
+        }
+        Ok(Found::Nothing(self.unknown_relation(name, schema, table, settings)))
+    }
+
+    fn unknown_relation(&self, name: &TableReference, schema: Option<&str>, table: &str, settings: &StatementSettings<'_>) -> Report {
+        let report = Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+        if let Some(schema) = schema
+            && !matches!(schema, "public" | "pg_temp" | "feature_store" | "pg_catalog" | "information_schema")
+        {
+            if self.sources.names().contains(&schema) {
+                return report.hint(format!("Source tables have three parts, as in {schema}.schema.{table}."));
+            }
+            return Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+                .hint(format!("There is no schema \"{schema}\"; source tables have three parts, as in catalog.{schema}.{table}."));
+        }
+        match perhaps_you_meant(table, settings.registry.feature_views.keys().map(String::as_str)) {
+            Some(hint) => report.hint(hint),
+            None => report,
+        }
+    }
+
+    /// A table's snapshot, as this transaction sees it.
+    pub(super) async fn snapshot(
+        &self,
+        ident: &TableIdent,
+        at: &SnapshotRef,
+        settings: &StatementSettings<'_>,
+    ) -> Result<Arc<TableSnapshot>, Report> {
+        let key = (ident.clone(), at.clone());
+        if let Some(known) = settings.pinned.get(&key) {
+            return Ok(known);
+        }
+        let snapshot = self.sources.snapshot(ident, at).await?;
+        Ok(settings.pinned.keep(key, snapshot))
+    }
+
+    /// A view met with its source. Boxed: an `AS SELECT` view may read other views.
+    pub(super) fn view<'a>(
+        &'a self,
+        view: &'a FeatureView,
+        settings: &'a StatementSettings<'_>,
+    ) -> BoxFuture<'a, Result<ResolvedView, Report>> {
+        Box::pin(async move {
+            let rows = self.view_rows(view, settings).await?;
+            ResolvedView::bind(Arc::new(view.clone()), &settings.registry, rows)
+        })
+    }
+
+    async fn view_rows(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> Result<ViewRows, Report> {
+        match &view.source {
+            ViewSource::Table { catalog, schema, table, pin, .. } => {
+                if view.scan == Scan::Glob {
+                    return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "scan = 'glob' is not supported yet"));
+                }
+                let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
+                let at = match pin {
+                    None => SnapshotRef::Current,
+                    Some(Pin::Branch(name)) => SnapshotRef::Branch(name.clone()),
+                    Some(Pin::Tag(name)) => SnapshotRef::Tag(name.clone()),
+                    Some(Pin::Snapshot(id)) => SnapshotRef::Snapshot(*id),
+                    Some(Pin::Timestamp(text)) => SnapshotRef::Timestamp(timestamp(text)?),
+                };
+                let snapshot = self.snapshot(&ident, &at, settings).await?;
+                let table = SnapshotTable::new(Arc::clone(&snapshot)).map_err(|error| super::error::without_position(&error))?;
+                Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
+            }
+            ViewSource::Query { sql } => Ok(ViewRows::Query(Box::new(self.view_query(sql, settings).await?))),
+        }
+    }
+}
+
+/// 42P01 for a view, with the nearest name.
+pub(super) fn unknown_view(registry: &RegistrySnapshot, name: &str) -> Report {
+    let report = Report::new(SqlState::UNDEFINED_TABLE, format!("feature view \"{name}\" does not exist"));
+    match perhaps_you_meant(name, registry.feature_views.keys().map(String::as_str)) {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
+}
+
+/// `FOR VERSION AS OF 7 | 'ref'`, `FOR TIMESTAMP AS OF TIMESTAMPTZ '…'`.
+fn snapshot_ref(version: &TableVersion) -> Result<SnapshotRef, Report> {
+    let invalid = |expression: &dyn std::fmt::Display| {
+        Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("a table's version must be a constant, not {expression}"))
+            .hint("Write FOR VERSION AS OF 123, FOR VERSION AS OF 'tag', or FOR TIMESTAMP AS OF TIMESTAMPTZ '2026-01-01 00:00:00+00'.")
+    };
+    match version {
+        TableVersion::VersionAsOf(expression) => match constant(expression) {
+            Some(Value::Number(digits, _)) => {
+                digits.parse().map(SnapshotRef::Snapshot).map_err(|_| invalid(expression))
+            }
+            Some(Value::SingleQuotedString(name)) => Ok(SnapshotRef::TagOrBranch(name)),
+            _ => Err(invalid(expression)),
+        },
+        TableVersion::TimestampAsOf(expression) | TableVersion::ForSystemTimeAsOf(expression) => match expression {
+            Expr::TypedString(typed) => match &typed.value.value {
+                Value::SingleQuotedString(text) => timestamp(text).map(SnapshotRef::Timestamp),
+                _ => Err(invalid(expression)),
+            },
+            Expr::Cast { expr, .. } => match constant(expr) {
+                Some(Value::SingleQuotedString(text)) => timestamp(&text).map(SnapshotRef::Timestamp),
+                _ => Err(invalid(expression)),
+            },
+            _ => match constant(expression) {
+                Some(Value::SingleQuotedString(text)) => timestamp(&text).map(SnapshotRef::Timestamp),
+                _ => Err(invalid(expression)),
+            },
+        },
+        other => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported"))),
+    }
+}
+
+fn constant(expression: &Expr) -> Option<Value> {
+    match expression {
+        Expr::Value(value) => Some(value.value.clone()),
+        Expr::Nested(inner) => constant(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match constant(expr)? {
+            Value::Number(digits, long) => Some(Value::Number(format!("-{digits}"), long)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A timestamp literal in UTC, to microseconds since 1970.
+pub(super) fn timestamp(text: &str) -> Result<i64, Report> {
+    arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text)
+        .map(|instant| instant.timestamp_micros())
+        .map_err(|_| Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type timestamp with time zone: \"{text}\"")))
+}
