@@ -33,7 +33,7 @@ pub use show::{ShowResult, StoreFacts};
 
 use crate::clock::Clock;
 use crate::error::{Notice, Report, SqlState};
-use crate::registry::RegistrySnapshot;
+use crate::registry::{HistoryEntry, RegistrySnapshot};
 use crate::source::Sources;
 use context::StatementContext;
 use mentions::Mentions;
@@ -63,6 +63,8 @@ pub struct StatementSettings<'a> {
     pub state: &'a SessionState,
     /// The engine with fixed settings (UTC), for `AS SELECT` views.
     pub view_state: &'a SessionState,
+    /// The registry's commits, where the statement asks for them.
+    pub history: Vec<HistoryEntry>,
     /// All that the client sent, for positions.
     pub text: Arc<str>,
     /// Where notices go.
@@ -119,6 +121,7 @@ impl Planner {
             pinned: settings.pinned,
             state: settings.view_state,
             view_state: settings.view_state,
+            history: Vec::new(),
             text: Arc::from(sql),
             notices: settings.notices,
         };

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Value};
 use super::arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::exec::point_in_time_join::{EntityTime, FeatureRows, Lookup, OutputColumn, PointInTimeJoin, RelationFeatureRows, comparable_keys};
-use crate::pg_type;
+use crate::pg_type::PgType;
 use crate::plan::context::external;
 use crate::plan::feature_view::{ResolvedView, ViewRows, is_time};
 use crate::plan::parameters::Parameters;
@@ -130,7 +130,7 @@ impl Planning<'_> {
             return Err(external(
                 Report::new(
                     SqlState::DATATYPE_MISMATCH,
-                    format!("column \"{}\" of the entity rows is of type {}, not a timestamp or date", field.name(), pg_type::sql_name(&field)),
+                    format!("column \"{}\" of the entity rows is of type {}, not a timestamp or date", field.name(), PgType::sql_name(&field)),
                 )
                 .hint(format!("Cast it, as in {}::timestamptz.", field.name())),
             ));
@@ -257,14 +257,14 @@ impl Planning<'_> {
             self.give_type(column, wanted.data_type())?;
             let found = self.entity_rows.schema().field(column).clone();
             if !comparable_keys(&found, wanted) {
-                let name = pg_type::sql_name(wanted);
+                let name = PgType::sql_name(wanted);
                 return Err(external(
                     Report::new(
                         SqlState::DATATYPE_MISMATCH,
                         format!(
                             "column \"{}\" of the entity rows is of type {}, but the join key of feature view \"{}\" is of type {name}",
                             key.name,
-                            pg_type::sql_name(&found),
+                            PgType::sql_name(&found),
                             view.view.name,
                         ),
                     )
