@@ -1,0 +1,132 @@
+//! Temporary tables: batches in memory, of one session, gone at its end and counted against the memory limit.
+//!
+//! A table's content is replaced, never changed in place, so a running query keeps what it saw and a transaction
+//! takes everything back by putting the old map in place.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+
+use crate::error::{Report, SqlState};
+use crate::plan::TemporaryTables;
+
+/// One temporary table's content.
+#[derive(Debug, Clone)]
+pub struct TempTable {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    batches: Arc<Vec<RecordBatch>>,
+    /// Dropped at the end of the transaction.
+    pub on_commit: OnCommit,
+    /// What the rows take; shared by all states of the table that hold them.
+    reservations: Vec<Arc<MemoryReservation>>,
+}
+
+/// `ON COMMIT …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCommit {
+    /// Keep the rows.
+    PreserveRows,
+    /// Keep the table, not the rows.
+    DeleteRows,
+    /// Neither.
+    Drop,
+}
+
+/// A session's temporary tables.
+#[derive(Debug, Clone)]
+pub struct TempTables {
+    tables: BTreeMap<String, TempTable>,
+    pool: Arc<dyn MemoryPool>,
+}
+
+impl TempTables {
+    /// None yet; rows are counted in `pool`.
+    pub fn new(pool: Arc<dyn MemoryPool>) -> Self {
+        Self { tables: BTreeMap::new(), pool }
+    }
+
+    /// `CREATE TEMP TABLE`; 42P07 if the name is taken.
+    pub fn create(&mut self, name: &str, schema: SchemaRef, on_commit: OnCommit) -> Result<(), Report> {
+        if self.tables.contains_key(name) {
+            return Err(Report::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+        }
+        self.tables.insert(name.to_owned(), TempTable { schema, batches: Arc::default(), on_commit, reservations: vec![] });
+        Ok(())
+    }
+
+    /// The table, or 42P01.
+    pub fn get(&self, name: &str) -> Result<&TempTable, Report> {
+        self.tables
+            .get(name)
+            .ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
+    }
+
+    /// Whether there is one of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
+    }
+
+    /// Adds rows; 53200 when they do not fit the memory limit.
+    pub fn append(&mut self, name: &str, new: Vec<RecordBatch>) -> Result<u64, Report> {
+        let bytes: usize = new.iter().map(RecordBatch::get_array_memory_size).sum();
+        let rows: usize = new.iter().map(RecordBatch::num_rows).sum();
+        let reservation = MemoryConsumer::new(format!("temporary table {name}")).register(&self.pool);
+        reservation.try_grow(bytes).map_err(|failure| {
+            Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail(format!("Temporary table \"{name}\" does not fit: {failure}"))
+        })?;
+        let table = self
+            .tables
+            .get_mut(name)
+            .ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))?;
+        let mut batches = table.batches.as_ref().clone();
+        batches.extend(new);
+        table.batches = Arc::new(batches);
+        table.reservations.push(Arc::new(reservation));
+        Ok(rows as u64)
+    }
+
+    /// `TRUNCATE`.
+    pub fn truncate(&mut self, name: &str) -> Result<(), Report> {
+        let table = self
+            .tables
+            .get_mut(name)
+            .ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))?;
+        table.batches = Arc::default();
+        table.reservations.clear();
+        Ok(())
+    }
+
+    /// `DROP TABLE`; whether it was there.
+    pub fn drop_table(&mut self, name: &str) -> bool {
+        self.tables.remove(name).is_some()
+    }
+
+    /// `DISCARD TEMP`.
+    pub fn clear(&mut self) {
+        self.tables.clear();
+    }
+
+    /// The transaction committed.
+    pub fn commit(&mut self) {
+        self.tables.retain(|_, table| table.on_commit != OnCommit::Drop);
+        for table in self.tables.values_mut().filter(|table| table.on_commit == OnCommit::DeleteRows) {
+            table.batches = Arc::default();
+            table.reservations.clear();
+        }
+    }
+}
+
+impl TemporaryTables for TempTables {
+    fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let table = self.tables.get(name)?;
+        let provider = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches.as_ref().clone()]).ok()?;
+        Some(Arc::new(provider))
+    }
+}
