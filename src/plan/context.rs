@@ -15,10 +15,11 @@ use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBu
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::TableFactor;
 
-use super::functions::{RetrievalCall, is_retrieval, plan_retrieval};
+use super::functions::{Moment, RetrievalCall, is_retrieval, plan_retrieval};
 use super::parameters::Parameters;
 use super::resolve::Resolved;
 use crate::error::{Report, SqlState};
+use crate::exec::point_in_time_join::TieCounter;
 
 /// One statement's answers.
 pub struct StatementContext<'a> {
@@ -29,13 +30,14 @@ pub struct StatementContext<'a> {
 
 impl<'a> StatementContext<'a> {
     /// Answers from `resolved`, for a statement of this text and these parameters.
-    pub fn new(state: &'a SessionState, resolved: Arc<Resolved>, parameters: Arc<Parameters>, text: Arc<str>) -> Self {
+    pub fn new(state: &'a SessionState, resolved: Arc<Resolved>, parameters: Arc<Parameters>, text: Arc<str>, ties: Arc<TieCounter>) -> Self {
         let now = state.execution_props().query_execution_start_time;
+        let now_micros = now.map(|instant| instant.timestamp_micros()).unwrap_or_default();
         let relations = FeatureRelations {
             resolved: Arc::clone(&resolved),
             parameters,
             text,
-            now_micros: now.map(|instant| instant.timestamp_micros()).unwrap_or_default(),
+            moment: Moment { now_micros, ties },
         };
         Self { state, resolved, relation_planners: vec![Arc::new(relations)] }
     }
@@ -122,7 +124,7 @@ struct FeatureRelations {
     resolved: Arc<Resolved>,
     parameters: Arc<Parameters>,
     text: Arc<str>,
-    now_micros: i64,
+    moment: Moment,
 }
 
 impl RelationPlanner for FeatureRelations {
@@ -136,7 +138,7 @@ impl RelationPlanner for FeatureRelations {
             }
             TableFactor::Table { name, args: Some(_), alias, .. } if is_retrieval(name) => {
                 let call = RetrievalCall::parse(&relation, &self.text).map_err(external)?;
-                let plan = plan_retrieval(call, &self.resolved, &self.parameters, self.now_micros, context)?;
+                let plan = plan_retrieval(call, &self.resolved, &self.parameters, &self.moment, context)?;
                 return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
             }
             TableFactor::Table { name, args: None, version: Some(version), alias, .. } => {

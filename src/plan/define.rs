@@ -353,7 +353,7 @@ fn bind_entity(
             return Err(float_key(&column.name, &PgType::sql_name(field)).position(column.position));
         }
         let comparable =
-            PgType::from_sql_name(&key.data_type).is_some_and(|(pg_type, typmod)| comparable_keys(&key_field(&key.name, pg_type, typmod), field));
+            PgType::from_sql_name(&key.data_type).is_some_and(|(pg_type, _)| comparable_keys(&pg_type.arrow(), field.data_type()));
         if !comparable {
             let found = PgType::sql_name(field);
             return Err(Report::new(
@@ -369,11 +369,6 @@ fn bind_entity(
         bound.push(binding(field));
     }
     Ok(EntityBinding { entity: name.clone(), columns: bound })
-}
-
-/// The registered type as an Arrow field.
-fn key_field(name: &str, pg_type: PgType, _typmod: i32) -> Field {
-    pg_type.arrow_field(name)
 }
 
 fn new_entity(entity: &EntityRef, source: &Source, settings: &StatementSettings<'_>, new_entities: &mut Vec<Entity>) -> Result<EntityBinding, Report> {
@@ -402,7 +397,7 @@ fn new_entity(entity: &EntityRef, source: &Source, settings: &StatementSettings<
     if is_float(field.data_type()) {
         return Err(float_key(name, &data_type).position(entity.name.position));
     }
-    if !comparable_keys(field, field) {
+    if !comparable_keys(field.data_type(), field.data_type()) {
         return Err(Report::new(SqlState::DATATYPE_MISMATCH, format!("column \"{name}\" of type {data_type} cannot be a join key"))
             .position(entity.name.position));
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::Column;
 use datafusion::datasource::{TableProvider, provider_as_source};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::error;
@@ -26,8 +27,13 @@ pub enum ViewRows {
         /// The same as a relation.
         table: Arc<SnapshotTable>,
     },
-    /// `AS SELECT`, planned.
-    Query(Box<LogicalPlan>),
+    /// `AS SELECT`.
+    Query {
+        /// Its plan.
+        plan: Box<LogicalPlan>,
+        /// The fixed settings that it is planned by, whatever the session's are.
+        planner: Arc<SessionState>,
+    },
 }
 
 /// A join key of a view.
@@ -68,7 +74,7 @@ impl ResolvedView {
                 same_table(&view, snapshot)?;
                 table.schema()
             }
-            ViewRows::Query(plan) => Arc::new(Schema::clone(plan.schema().as_arrow())),
+            ViewRows::Query { plan, .. } => Arc::new(Schema::clone(plan.schema().as_arrow())),
         };
         let find = |binding: &ColumnBinding| column(&view, &rows, &schema, binding);
         let mut keys = Vec::new();
@@ -111,7 +117,7 @@ impl ResolvedView {
                 let source = provider_as_source(Arc::clone(table) as Arc<dyn TableProvider>);
                 LogicalPlanBuilder::scan(self.view.name.as_str(), source, None)
             }
-            ViewRows::Query(plan) => LogicalPlanBuilder::from(plan.as_ref().clone()).alias(self.view.name.as_str()),
+            ViewRows::Query { plan, .. } => LogicalPlanBuilder::from(plan.as_ref().clone()).alias(self.view.name.as_str()),
         };
         let expressions = self.columns().into_iter().map(|(name, column)| {
             Expr::Column(Column::new(Some(self.view.name.as_str()), self.schema.field(column).name())).alias(name)

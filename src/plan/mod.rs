@@ -33,6 +33,7 @@ pub use show::{ShowResult, StoreFacts};
 
 use crate::clock::Clock;
 use crate::error::{Notice, Report, SqlState};
+use crate::exec::point_in_time_join::TieCounter;
 use crate::registry::{HistoryEntry, RegistrySnapshot};
 use crate::source::Sources;
 use context::StatementContext;
@@ -62,7 +63,9 @@ pub struct StatementSettings<'a> {
     /// The engine with the client's settings.
     pub state: &'a SessionState,
     /// The engine with fixed settings (UTC), for `AS SELECT` views.
-    pub view_state: &'a SessionState,
+    pub view_state: &'a Arc<SessionState>,
+    /// Where the join counts the entity rows that commit order or content decided.
+    pub ties: Arc<TieCounter>,
     /// The registry's commits, where the statement asks for them.
     pub history: Vec<HistoryEntry>,
     /// All that the client sent, for positions.
@@ -97,6 +100,9 @@ impl Planner {
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
         let mut parameters = Arc::new(parameters);
         let mut plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
+        for (column, data_type) in parameters.expected.iter().enumerate() {
+            parameters.hint_column(&plan, column, data_type);
+        }
         if parameters.values.is_none()
             && let Some(types) = parameters.hinted()
         {
@@ -121,6 +127,7 @@ impl Planner {
             pinned: settings.pinned,
             state: settings.view_state,
             view_state: settings.view_state,
+            ties: Arc::clone(&settings.ties),
             history: Vec::new(),
             text: Arc::from(sql),
             notices: settings.notices,
@@ -142,7 +149,7 @@ fn build(
     parameters: &Arc<Parameters>,
 ) -> datafusion::error::Result<LogicalPlan> {
     let context =
-        StatementContext::new(settings.state, Arc::clone(resolved), Arc::clone(parameters), Arc::clone(&settings.text));
+        StatementContext::new(settings.state, Arc::clone(resolved), Arc::clone(parameters), Arc::clone(&settings.text), Arc::clone(&settings.ties));
     let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
     SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser))
         .sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)

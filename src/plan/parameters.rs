@@ -19,6 +19,8 @@ pub struct Parameters {
     pub types: Vec<Option<DataType>>,
     /// Their values, when bound.
     pub values: Option<Vec<ScalarValue>>,
+    /// Types that the result's columns will be put into, where a statement says so (INSERT).
+    pub expected: Vec<DataType>,
     hints: Mutex<BTreeMap<usize, DataType>>,
 }
 
@@ -30,7 +32,14 @@ impl Parameters {
 
     /// Types and values: it is about to be executed.
     pub fn bound(types: Vec<Option<DataType>>, values: Vec<ScalarValue>) -> Self {
-        Self { types, values: Some(values), hints: Mutex::default() }
+        Self { types, values: Some(values), ..Self::default() }
+    }
+
+    /// The same for a query whose columns go into columns of these types.
+    #[must_use]
+    pub fn expecting(mut self, types: &[DataType]) -> Self {
+        self.expected = types.to_vec();
+        self
     }
 
     /// The types as the engine's planner wants them.

@@ -223,7 +223,10 @@ impl Planner {
                 let table = SnapshotTable::new(Arc::clone(&snapshot)).map_err(|error| super::error::without_position(&error))?;
                 Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
             }
-            ViewSource::Query { sql } => Ok(ViewRows::Query(Box::new(self.view_query(sql, settings).await?))),
+            ViewSource::Query { sql } => {
+                let plan = Box::new(self.view_query(sql, settings).await?);
+                Ok(ViewRows::Query { plan, planner: Arc::clone(settings.view_state) })
+            }
         }
     }
 }

@@ -4,4 +4,4 @@ mod arguments;
 mod retrieval;
 
 pub use arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall, is_retrieval};
-pub use retrieval::plan_retrieval;
+pub use retrieval::{Moment, plan_retrieval};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, cast, ident};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Value};
 
 use super::arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall};
 use crate::error::{Report, SqlState, perhaps_you_meant};
-use crate::exec::point_in_time_join::{EntityTime, FeatureRows, Lookup, OutputColumn, PointInTimeJoin, RelationFeatureRows, comparable_keys};
+use crate::exec::point_in_time_join::{EntityTime, FeatureRows, Lookup, OutputColumn, PointInTimeJoin, RelationRows, TieCounter, comparable_keys};
 use crate::pg_type::PgType;
 use crate::plan::context::external;
 use crate::plan::feature_view::{ResolvedView, ViewRows, is_time};
@@ -29,7 +29,7 @@ pub fn plan_retrieval(
     call: RetrievalCall,
     resolved: &Resolved,
     parameters: &Parameters,
-    now_micros: i64,
+    moment: &Moment,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let subquery = match call.entities.clone() {
@@ -40,9 +40,18 @@ pub fn plan_retrieval(
     planning.shed_qualifiers()?;
     let arguments = Arguments {
         max_age: planning.max_age(context)?,
-        time: planning.entity_time(now_micros, context)?,
+        time: planning.entity_time(moment.now_micros, context)?,
     };
-    planning.join(resolved, arguments)
+    planning.join(resolved, arguments, &moment.ties)
+}
+
+/// What a call takes from the execution that it is planned for.
+#[derive(Debug, Clone, Default)]
+pub struct Moment {
+    /// `now()`, microseconds since 1970 UTC.
+    pub now_micros: i64,
+    /// Where the join counts the rows that commit order or content decided.
+    pub ties: Arc<TieCounter>,
 }
 
 /// Arguments that decide rows only.
@@ -230,7 +239,7 @@ impl Planning<'_> {
         Ok((views, asked))
     }
 
-    fn join(mut self, resolved: &Resolved, arguments: Arguments) -> Result<LogicalPlan> {
+    fn join(mut self, resolved: &Resolved, arguments: Arguments, ties: &Arc<TieCounter>) -> Result<LogicalPlan> {
         let (views, asked) = self.references(resolved).map_err(external)?;
         let mut lookups = Vec::with_capacity(views.len());
         for view in &views {
@@ -238,7 +247,7 @@ impl Planning<'_> {
         }
         let outputs = self.outputs(&views, &asked).map_err(external)?;
         let join = PointInTimeJoin::try_new(self.entity_rows, arguments.time, lookups, outputs)?;
-        Ok(LogicalPlan::Extension(Extension { node: Arc::new(join) }))
+        Ok(join.with_tie_counter(Arc::clone(ties)).into_plan())
     }
 
     fn lookup(&mut self, view: &ResolvedView, arguments: &Arguments) -> Result<Lookup> {
@@ -256,7 +265,7 @@ impl Planning<'_> {
             let wanted = view.schema.field(key.column);
             self.give_type(column, wanted.data_type())?;
             let found = self.entity_rows.schema().field(column).clone();
-            if !comparable_keys(&found, wanted) {
+            if !comparable_keys(found.data_type(), wanted.data_type()) {
                 let name = PgType::sql_name(wanted);
                 return Err(external(
                     Report::new(
@@ -279,7 +288,10 @@ impl Planning<'_> {
                 let last = rows.schema().fields().len() - 1;
                 (Arc::new(rows), Some(last))
             }
-            ViewRows::Query(plan) => (Arc::new(RelationFeatureRows::new(plan.as_ref().clone())), None),
+            ViewRows::Query { plan, planner } => {
+                let rows = RelationRows::new(plan.as_ref().clone(), format!("query of feature view {}", view.view.name));
+                (Arc::new(rows.planned_by(Arc::clone(planner))), None)
+            }
         };
         Ok(Lookup {
             name: view.view.name.clone(),

@@ -1,0 +1,88 @@
+//! The engine behind a session: DataFusion with our join, our functions and PostgreSQL's defaults.
+
+use std::sync::Arc;
+
+use datafusion::config::ConfigOptions;
+use datafusion::execution::context::{QueryPlanner, SessionState};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+
+use super::memory::StatementPool;
+use crate::exec::point_in_time_join::{PointInTimePlanner, PruneFeatures};
+
+/// Physical planning that knows our nodes.
+#[derive(Debug)]
+struct FeaturePlanner;
+
+#[async_trait::async_trait]
+impl QueryPlanner for FeaturePlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        state: &SessionState,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner)]).create_physical_plan(plan, state).await
+    }
+}
+
+/// A state with these functions beside the engine's own.
+pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(config())
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .with_query_planner(Arc::new(FeaturePlanner))
+        .with_optimizer_rule(Arc::new(PruneFeatures::default()))
+        .build();
+    for function in functions {
+        // Replaces the engine's function of the same name, where it has one.
+        let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+    }
+    state
+}
+
+/// Fixed settings for `AS SELECT` views: UTC, and no function that knows a session.
+pub fn view_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
+    state(runtime, Vec::new())
+}
+
+/// The same state at this time zone, with the statement's time of day.
+pub fn at_time_zone(state: &SessionState, zone: &str) -> SessionState {
+    let mut state = state.clone();
+    state.mark_start_execution(Arc::clone(state.config_options()));
+    if state.config_options().execution.time_zone.as_deref() != Some(zone) {
+        state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+    }
+    state
+}
+
+/// What operators run with: the state's settings, and the statement's own share of memory.
+pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskContext> {
+    let shared = state.runtime_env();
+    let runtime = RuntimeEnv { memory_pool: pool, ..shared.as_ref().clone() };
+    Arc::new(TaskContext::new(
+        None,
+        state.session_id().to_owned(),
+        state.config().clone(),
+        state.scalar_functions().clone(),
+        state.higher_order_functions().clone(),
+        state.aggregate_functions().clone(),
+        state.window_functions().clone(),
+        Arc::new(runtime),
+    ))
+}
+
+fn config() -> SessionConfig {
+    let mut options = ConfigOptions::new();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.parquet.pushdown_filters = false;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.catalog.create_default_catalog_and_schema = false;
+    options.catalog.information_schema = false;
+    options.explain.physical_plan_only = true;
+    SessionConfig::from(options)
+}

@@ -1,0 +1,237 @@
+//! Queries: from a statement's tree to rows that stream, and to the shape that Describe gives.
+
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::sqlparser::ast::{CopySource, DescribeAlias, Statement as SqlStatement};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use super::engine;
+use super::memory::StatementPool;
+use super::response::{Column, Rows};
+use super::session::Session;
+use super::settings;
+use super::statement::{Parsed, RegistryView, columns_of};
+use crate::error::{Notice, Report, SqlState};
+use crate::pg_type::PgType;
+use crate::plan::{self, Parameters, PlannedQuery};
+use crate::sql::{Show, Statement, StatementText};
+
+/// A query ready to run.
+struct Ready {
+    physical: Arc<dyn ExecutionPlan>,
+    columns: Arc<[Column]>,
+    view: RegistryView,
+}
+
+impl Session {
+    /// Plans a query and starts it.
+    pub(super) async fn query(&mut self, sql: &SqlStatement, parsed: &Parsed, verb: &'static str) -> Result<Rows, Report> {
+        let ready = self.ready(sql, parsed.parameters(), &parsed.text).await?;
+        let columns = Arc::clone(&ready.columns);
+        let stream = self.stream(ready)?;
+        Ok(Rows { columns, pending: None, stream, verb, counted: true })
+    }
+
+    async fn ready(&self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Ready, Report> {
+        let view = self.view_of_registry(mentions_history(text)).await?;
+        let planned = {
+            let settings = view.settings(self, text);
+            self.gateway.planner.query(sql, parameters, &settings).await?
+        };
+        let physical = view.state.create_physical_plan(&planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
+        Ok(Ready { physical, columns: columns(&planned), view })
+    }
+
+    fn stream(&self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
+        let pool = Arc::new(StatementPool::new(self.gateway.memory(), self.gateway.memory_per_query()));
+        let context = engine::task_context(&ready.view.state, pool);
+        let stream = execute_stream(ready.physical, context).map_err(|failure| plan::without_position(&failure))?;
+        let ties = Arc::clone(&ready.view.ties);
+        let notices = Arc::clone(&self.notices);
+        // The end of the rows is where the number of ties is known: an empty last step that tells it.
+        let told = futures::stream::once(async move {
+            let rows = ties.take();
+            if rows > 0 {
+                let notice = Notice::notice(format!(
+                    "{rows} entity {} decided by commit order or content: several feature rows had the same key and time",
+                    if rows == 1 { "row was" } else { "rows were" }
+                ));
+                notices.lock().push(notice.hint("A CREATED TIMESTAMP, or row lineage (Iceberg format 3), keeps such ties stable across rewrites of the table."));
+            }
+            None
+        });
+        let rows = stream.map(|batch| Some(batch.map_err(|failure| plan::without_position(&failure))));
+        Ok(rows.chain(told).filter_map(std::future::ready).boxed())
+    }
+
+    /// Plans and runs a query to its end, for statements that need all its rows at once.
+    pub(super) async fn collect(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
+        let ready = self.ready(sql, parameters, text).await?;
+        let fields: Vec<Field> = ready.columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let mut stream = self.stream(ready)?;
+        let pool = self.gateway.memory();
+        let reservation = datafusion::execution::memory_pool::MemoryConsumer::new("collected rows").register(&pool);
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            reservation.try_grow(batch.get_array_memory_size()).map_err(|failure| plan::without_position(&failure))?;
+            let renamed = RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
+                .map_err(|failure| plan::without_position(&failure.into()))?;
+            batches.push(renamed);
+        }
+        Ok((schema, batches))
+    }
+
+    /// `EXPLAIN`: the physical plan as one column of text.
+    pub(super) async fn explain(&mut self, explain: SqlStatement, parsed: &Parsed) -> Result<Rows, Report> {
+        let SqlStatement::Explain { describe_alias, analyze, verbose, statement, options, format, .. } = explain else {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, "EXPLAIN needs a statement"));
+        };
+        if describe_alias != DescribeAlias::Explain {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, "DESCRIBE takes a table or a feature view"));
+        }
+        if format.is_some() {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXPLAIN FORMAT is not supported").hint("The plan is text."));
+        }
+        let given = |name: &str| {
+            options.iter().flatten().find(|option| option.name.value.eq_ignore_ascii_case(name)).is_some_and(|option| {
+                option.arg.as_ref().is_none_or(|arg| !matches!(arg.to_string().to_ascii_lowercase().as_str(), "false" | "off" | "0"))
+            })
+        };
+        let (analyze, verbose) = (analyze || given("analyze"), verbose || given("verbose"));
+        if !matches!(*statement, SqlStatement::Query(_)) {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXPLAIN of anything but a query is not supported"));
+        }
+        let ready = self.ready(&statement, parsed.parameters(), &parsed.text).await?;
+        let physical = Arc::clone(&ready.physical);
+        if analyze {
+            let mut stream = self.stream(ready)?;
+            while let Some(batch) = stream.next().await {
+                batch?;
+            }
+        }
+        let shown = if analyze {
+            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(verbose).to_string()
+        } else {
+            displayable(physical.as_ref()).indent(verbose).to_string()
+        };
+        let lines: StringArray = shown.lines().map(Some).collect();
+        let schema = Arc::new(explain_schema());
+        let batch = RecordBatch::try_new(schema, vec![Arc::new(lines)]).map_err(|failure| plan::without_position(&failure.into()))?;
+        Ok(Rows {
+            columns: columns_of(&batch),
+            pending: None,
+            stream: Box::pin(futures::stream::once(async move { Ok(batch) })),
+            verb: "EXPLAIN",
+            counted: false,
+        })
+    }
+
+    /// What a statement takes and gives, without running it.
+    pub(super) async fn shape(
+        &mut self,
+        statement: &StatementText,
+        text: &Arc<str>,
+        declared: &[Option<PgType>],
+    ) -> Result<(Vec<PgType>, Option<Arc<[Column]>>), Report> {
+        match &statement.statement {
+            Statement::Show(Show::Objects(_) | Show::Status | Show::Create(..) | Show::Catalogs | Show::Schemas { .. } | Show::Tables { .. })
+            | Statement::Describe(_) => {
+                let view = self.view_of_registry(false).await?;
+                let settings = view.settings(self, text);
+                let batch = match &statement.statement {
+                    Statement::Show(show) => self.gateway.planner.show(show, &settings).await?,
+                    Statement::Describe(describe) => self.gateway.planner.describe(describe, &settings).await?,
+                    _ => return Ok((Vec::new(), None)),
+                };
+                Ok((Vec::new(), Some(columns_of(&batch))))
+            }
+            Statement::Sql(sql) => self.shape_sql(sql, text, declared).await,
+            _ => Ok((Vec::new(), None)),
+        }
+    }
+
+    async fn shape_sql(&mut self, sql: &SqlStatement, text: &Arc<str>, declared: &[Option<PgType>]) -> Result<(Vec<PgType>, Option<Arc<[Column]>>), Report> {
+        match sql {
+            SqlStatement::Query(_) => {
+                let (planned, parameters) = self.describe_query(sql, text, declared, &[]).await?;
+                Ok((parameters, Some(columns(&planned))))
+            }
+            SqlStatement::Explain { statement, .. } => {
+                let (_, parameters) = self.describe_query(statement, text, declared, &[]).await?;
+                Ok((parameters, Some(columns_of(&RecordBatch::new_empty(Arc::new(explain_schema()))))))
+            }
+            SqlStatement::ShowVariable { variable } => {
+                let schema = Arc::new(settings::show_columns(variable));
+                Ok((Vec::new(), Some(columns_of(&RecordBatch::new_empty(schema)))))
+            }
+            SqlStatement::Insert(insert) => {
+                let Some(source) = &insert.source else { return Ok((Vec::new(), None)) };
+                let expected = self.insert_types(insert)?;
+                let source = SqlStatement::Query(source.clone());
+                let (_, parameters) = self.describe_query(&source, text, declared, &expected).await?;
+                Ok((parameters, None))
+            }
+            SqlStatement::CreateTable(create) => {
+                let Some(query) = &create.query else { return Ok((Vec::new(), None)) };
+                let (_, parameters) = self.describe_query(&SqlStatement::Query(query.clone()), text, declared, &[]).await?;
+                Ok((parameters, None))
+            }
+            SqlStatement::Copy { source: CopySource::Query(query), .. } => {
+                let (_, parameters) = self.describe_query(&SqlStatement::Query(query.clone()), text, declared, &[]).await?;
+                Ok((parameters, None))
+            }
+            SqlStatement::Execute { name: Some(name), .. } => {
+                let name = settings::name(name).to_lowercase();
+                Ok((Vec::new(), self.prepared.get(&name).and_then(|prepared| prepared.columns.clone())))
+            }
+            _ => Ok((Vec::new(), None)),
+        }
+    }
+
+    async fn describe_query(
+        &self,
+        sql: &SqlStatement,
+        text: &Arc<str>,
+        declared: &[Option<PgType>],
+        expected: &[DataType],
+    ) -> Result<(PlannedQuery, Vec<PgType>), Report> {
+        let view = self.view_of_registry(false).await?;
+        let settings = view.settings(self, text);
+        let types = declared.iter().map(|pg_type| pg_type.map(PgType::arrow)).collect();
+        let parameters = Parameters::typed(types).expecting(expected);
+        let planned = self.gateway.planner.query(sql, parameters, &settings).await?;
+        let parameters = planned
+            .parameter_types
+            .iter()
+            .enumerate()
+            .map(|(index, found)| declared.get(index).copied().flatten().unwrap_or_else(|| PgType::of_data_type(found)))
+            .collect();
+        Ok((planned, parameters))
+    }
+}
+
+/// A planned query's columns.
+fn columns(planned: &PlannedQuery) -> Arc<[Column]> {
+    planned
+        .columns
+        .iter()
+        .map(|(name, field)| Column { name: name.clone(), field: Arc::clone(field), table_oid: 0, attribute: 0 })
+        .collect()
+}
+
+fn explain_schema() -> Schema {
+    Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, false)])
+}
+
+/// The registry's history costs reads, so it is asked for only where the text names it.
+fn mentions_history(text: &str) -> bool {
+    text.contains("registry_history")
+}

@@ -1,0 +1,407 @@
+//! [`Session`]: one client's state, and the protocol's requests on it.
+//!
+//! What a statement does is in `statement`; here is what surrounds it: scripts, prepared statements, portals, and how a
+//! statement's end, good or bad, ends or fails the transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::common::ScalarValue;
+use datafusion::execution::SessionState;
+use parking_lot::Mutex;
+
+use super::backend::{Backend, Interrupt, Startup};
+use super::engine;
+use super::gateway::{FeatureGateway, Registration};
+use super::response::{Column, Notice, OutputSettings, Response, Rows, TransactionStatus};
+use super::statement::Parsed;
+use super::temp_tables::TempTables;
+use super::transaction::Transaction;
+use super::vars::SessionVars;
+use crate::catalog::session_functions;
+use crate::error::{Report, SqlState};
+use crate::pg_type::PgType;
+use crate::sql::StatementText;
+
+/// Prepared statements of one session at one time.
+const MAX_PREPARED: usize = 5000;
+/// Portals of one session at one time.
+const MAX_PORTALS: usize = 1000;
+
+/// One client.
+pub struct Session {
+    pub(super) gateway: Arc<FeatureGateway>,
+    pub(super) user: String,
+    pub(super) process_id: i32,
+    pub(super) vars: Arc<Mutex<SessionVars>>,
+    pub(super) temp_tables: TempTables,
+    pub(super) transaction: Transaction,
+    pub(super) notices: Arc<Mutex<Vec<Notice>>>,
+    pub(super) state: SessionState,
+    pub(super) prepared: HashMap<String, Prepared>,
+    pub(super) copy_target: Option<CopyTarget>,
+    pub(super) running: Option<Running>,
+    portals: HashMap<String, Portal>,
+    script: Vec<StatementText>,
+    script_text: Arc<str>,
+    interrupt: Arc<Interrupt>,
+    last_activity: Instant,
+    _registration: Registration,
+}
+
+/// A prepared statement.
+#[derive(Debug, Clone)]
+pub(super) struct Prepared {
+    /// The statement; none for an empty one.
+    pub statement: Option<StatementText>,
+    /// All that the client sent.
+    pub text: Arc<str>,
+    /// Types of its parameters.
+    pub parameters: Vec<PgType>,
+    /// Its result; none if it returns no rows.
+    pub columns: Option<Arc<[Column]>>,
+}
+
+/// A bound statement.
+struct Portal {
+    prepared: Prepared,
+    values: Vec<ScalarValue>,
+    formats: Vec<i16>,
+    suspended: Option<Rows>,
+    started: bool,
+}
+
+/// Where `COPY … FROM STDIN` puts rows.
+pub(super) struct CopyTarget {
+    /// The temporary table.
+    pub table: String,
+    /// For each column of the table, which column of the data fills it.
+    pub fill: Vec<Option<usize>>,
+    /// Rows so far.
+    pub batches: Vec<RecordBatch>,
+}
+
+/// The statement that runs now, for its log line.
+pub(super) struct Running {
+    /// Its number.
+    pub number: u64,
+    /// Its text.
+    pub text: String,
+    /// When it began.
+    pub began: Instant,
+}
+
+impl Session {
+    /// A session for an authenticated client.
+    pub(super) fn open(
+        gateway: Arc<FeatureGateway>,
+        startup: Startup,
+        interrupt: Arc<Interrupt>,
+        registration: Registration,
+    ) -> Result<Self, Report> {
+        let limits = &gateway.config.limits;
+        let milliseconds = |timeout: Option<Duration>| timeout.map_or_else(|| "0".to_owned(), |time| time.as_millis().to_string());
+        let mut vars = SessionVars::new(
+            &startup.user,
+            [
+                ("statement_timeout", milliseconds(limits.statement_timeout)),
+                ("idle_session_timeout", milliseconds(limits.idle_session_timeout)),
+                ("idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction_session_timeout)),
+            ],
+        );
+        for (name, value) in &startup.parameters {
+            vars.set_at_startup(name, value)?;
+        }
+        let vars = Arc::new(Mutex::new(vars));
+        let functions = session_functions(&crate::catalog::SessionFacts {
+            database: gateway.config.project.clone(),
+            user: startup.user.clone(),
+            process_id: startup.process_id,
+        });
+        let state = engine::state(&gateway.runtime, functions);
+        Ok(Self {
+            temp_tables: TempTables::new(gateway.memory()),
+            user: startup.user,
+            process_id: startup.process_id,
+            vars,
+            transaction: Transaction::default(),
+            notices: Arc::default(),
+            state,
+            prepared: HashMap::new(),
+            copy_target: None,
+            running: None,
+            portals: HashMap::new(),
+            script: Vec::new(),
+            script_text: Arc::from(""),
+            interrupt,
+            last_activity: Instant::now(),
+            _registration: registration,
+            gateway,
+        })
+    }
+
+    fn statement_of(&self, name: &str) -> Result<&Prepared, Report> {
+        self.prepared.get(name).ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+
+    fn unknown_portal(name: &str) -> Report {
+        Report::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+    }
+
+    /// Ends the transaction that no BEGIN began.
+    fn end_autocommit(&mut self) {
+        if !self.transaction.holds() {
+            self.transaction.end();
+            self.vars.lock().end_transaction();
+            self.temp_tables.commit();
+        }
+    }
+
+    /// Forgets the portals, which end with their transaction.
+    pub(super) fn drop_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    /// Forgets everything that the client made: DISCARD ALL.
+    pub(super) fn discard_all(&mut self) {
+        self.portals.clear();
+        self.prepared.clear();
+        self.temp_tables.clear();
+        self.vars.lock().reset_all();
+    }
+}
+
+#[async_trait]
+impl Backend for Session {
+    fn interrupt(&self) -> Arc<Interrupt> {
+        Arc::clone(&self.interrupt)
+    }
+
+    fn transaction_status(&self) -> TransactionStatus {
+        self.transaction.status()
+    }
+
+    fn output_settings(&self) -> OutputSettings {
+        let vars = self.vars.lock();
+        let text = |name: &str| vars.get(name).unwrap_or_default().to_owned();
+        OutputSettings {
+            time_zone: text("TimeZone"),
+            extra_float_digits: text("extra_float_digits").parse().unwrap_or(1),
+            bytea_escape: text("bytea_output") == "escape",
+        }
+    }
+
+    fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        self.vars.lock().take_changes()
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        let least = self.vars.lock().get("client_min_messages").unwrap_or("notice").to_owned();
+        let all = std::mem::take(&mut *self.notices.lock());
+        match least.as_str() {
+            "error" => Vec::new(),
+            "warning" => all.into_iter().filter(|notice| notice.severity == "WARNING").collect(),
+            _ => all,
+        }
+    }
+
+    fn statement_timeout(&self) -> Option<Duration> {
+        self.vars.lock().time("statement_timeout")
+    }
+
+    fn idle_timeout(&self) -> Option<(Duration, Report)> {
+        let vars = self.vars.lock();
+        if self.transaction.is_block() {
+            let report = Report::new(SqlState::IDLE_IN_TRANSACTION_TIMEOUT, "terminating connection due to idle-in-transaction timeout");
+            vars.time("idle_in_transaction_session_timeout").map(|time| (time, report))
+        } else {
+            let report = Report::new(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout");
+            vars.time("idle_session_timeout").map(|time| (time, report))
+        }
+    }
+
+    fn parse_script(&mut self, sql: &str) -> Result<usize, Report> {
+        self.last_activity = Instant::now();
+        self.script.clear();
+        self.script = crate::sql::parse(sql)?;
+        self.script_text = Arc::from(sql);
+        self.portals.remove("");
+        Ok(self.script.len())
+    }
+
+    async fn run_script_statement(&mut self, index: usize) -> Result<Response, Report> {
+        let Some(statement) = self.script.get(index).cloned() else {
+            return Ok(Response::Empty);
+        };
+        if self.script.len() > 1 {
+            let vars = self.vars.lock().clone();
+            self.transaction.begin_implicit(&vars, &self.temp_tables);
+        }
+        let text = Arc::clone(&self.script_text);
+        self.begin_statement(&statement);
+        self.run(Parsed { statement, text, parameters: None }).await
+    }
+
+    async fn end_script(&mut self) -> Result<(), Report> {
+        if self.transaction.holds() && !self.transaction.is_block() {
+            return self.commit().await;
+        }
+        Ok(())
+    }
+
+    async fn parse(&mut self, name: &str, sql: &str, parameter_oids: &[u32]) -> Result<(), Report> {
+        self.last_activity = Instant::now();
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
+        }
+        if self.prepared.len() >= MAX_PREPARED {
+            return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session holds at most {MAX_PREPARED} prepared statements"))
+                .hint("Close or DEALLOCATE some."));
+        }
+        if name.is_empty() {
+            self.prepared.remove("");
+        }
+        let mut statements = crate::sql::parse(sql)?;
+        if statements.len() > 1 {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
+        }
+        let declared: Vec<Option<PgType>> = parameter_oids.iter().map(|oid| PgType::from_oid(*oid)).collect();
+        let prepared = self.prepare(statements.pop(), Arc::from(sql), &declared).await?;
+        self.prepared.insert(name.to_owned(), prepared);
+        Ok(())
+    }
+
+    fn parameter_types(&mut self, statement: &str) -> Result<Vec<PgType>, Report> {
+        Ok(self.statement_of(statement)?.parameters.clone())
+    }
+
+    fn describe_statement(&mut self, statement: &str) -> Result<Option<Arc<[Column]>>, Report> {
+        Ok(self.statement_of(statement)?.columns.clone())
+    }
+
+    async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report> {
+        let prepared = self.statement_of(statement)?.clone();
+        if self.transaction.is_failed() && !prepared.statement.as_ref().is_some_and(super::statement::ends_transaction) {
+            return Err(super::statement::failed_transaction());
+        }
+        if !portal.is_empty() && self.portals.contains_key(portal) {
+            return Err(Report::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{portal}\" already exists")));
+        }
+        if self.portals.len() >= MAX_PORTALS {
+            return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session holds at most {MAX_PORTALS} portals")));
+        }
+        let values = parameters
+            .iter()
+            .map(|array| ScalarValue::try_from_array(array, 0).map_err(|failure| crate::plan::without_position(&failure)))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.portals.insert(
+            portal.to_owned(),
+            Portal { prepared, values, formats: result_formats, suspended: None, started: false },
+        );
+        Ok(())
+    }
+
+    fn describe_portal(&mut self, portal: &str) -> Result<(Option<Arc<[Column]>>, Vec<i16>), Report> {
+        let found = self.portals.get(portal).ok_or_else(|| Self::unknown_portal(portal))?;
+        Ok((found.prepared.columns.clone(), found.formats.clone()))
+    }
+
+    async fn execute(&mut self, portal: &str) -> Result<Response, Report> {
+        self.last_activity = Instant::now();
+        let found = self.portals.get_mut(portal).ok_or_else(|| Self::unknown_portal(portal))?;
+        if let Some(rows) = found.suspended.take() {
+            return Ok(Response::Rows(rows));
+        }
+        let Some(statement) = found.prepared.statement.clone() else { return Ok(Response::Empty) };
+        if found.started {
+            // Executed to its end before: PostgreSQL gives no more rows, and refuses to repeat an effect.
+            let Some(columns) = found.prepared.columns.clone() else {
+                return Err(Report::new(
+                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("portal \"{portal}\" cannot be run"),
+                ));
+            };
+            return Ok(Response::Rows(Rows {
+                columns,
+                pending: None,
+                stream: Box::pin(futures::stream::empty()),
+                verb: "SELECT",
+                counted: true,
+            }));
+        }
+        found.started = true;
+        let text = Arc::clone(&found.prepared.text);
+        let types: Vec<DataType> = found.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
+        let parameters = Some((types, found.values.clone()));
+        self.begin_statement(&statement);
+        self.run(Parsed { statement, text, parameters }).await
+    }
+
+    fn suspend(&mut self, portal: &str, rows: Rows) {
+        if let Some(found) = self.portals.get_mut(portal) {
+            found.suspended = Some(rows);
+        }
+    }
+
+    fn close_statement(&mut self, name: &str) {
+        self.prepared.remove(name);
+    }
+
+    fn close_portal(&mut self, name: &str) {
+        self.portals.remove(name);
+    }
+
+    async fn sync(&mut self) -> Result<(), Report> {
+        if !self.transaction.is_block() {
+            self.drop_portals();
+            self.end_autocommit();
+        }
+        Ok(())
+    }
+
+    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report> {
+        self.take_copied(batch)
+    }
+
+    async fn copy_in_done(&mut self) -> Result<String, Report> {
+        let rows = self.finish_copy()?;
+        Ok(format!("COPY {rows}"))
+    }
+
+    async fn finished(&mut self, outcome: Result<u64, &Report>) {
+        self.copy_target = None;
+        if outcome.is_err() {
+            if self.transaction.is_block() {
+                self.transaction.fail();
+            } else {
+                self.roll_back();
+            }
+            self.drop_portals();
+        } else if self.script.len() <= 1 {
+            self.end_autocommit_of_query();
+        }
+        self.log_statement(outcome);
+        self.last_activity = Instant::now();
+    }
+}
+
+impl Session {
+    /// A statement that stands for itself is over; portals of an open extended batch stay until Sync.
+    fn end_autocommit_of_query(&mut self) {
+        if self.portals.is_empty() {
+            self.end_autocommit();
+        }
+    }
+}

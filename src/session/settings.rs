@@ -1,0 +1,125 @@
+//! `SET` and `SHOW` of settings, from the parser's many shapes of them.
+
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Ident, ObjectName, Set, UnaryOperator, Value};
+use parking_lot::Mutex;
+
+use super::response::Notice;
+use super::vars::SessionVars;
+use crate::error::{Report, SqlState};
+
+/// An identifier, folded.
+pub(super) fn ident(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// A setting's name, with its prefix if it has one.
+pub(super) fn name(name: &ObjectName) -> String {
+    name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.clone()).collect::<Vec<_>>().join(".")
+}
+
+/// `SET …`.
+pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notices: &Mutex<Vec<Notice>>) -> Result<(), Report> {
+    let mut assign = |name: &str, value: Option<String>, local: bool| {
+        if local && !in_transaction {
+            let warning = Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+            notices.lock().push(warning);
+            return Ok(());
+        }
+        vars.set(name, value.as_deref(), local)
+    };
+    match set {
+        Set::SingleAssignment { scope, variable, values, .. } => {
+            let local = *scope == Some(ContextModifier::Local);
+            assign(&name(variable), value(values)?, local)
+        }
+        Set::ParenthesizedAssignments { .. } | Set::MultipleAssignments { .. } => {
+            Err(Report::new(SqlState::SYNTAX_ERROR, "SET takes one parameter"))
+        }
+        Set::SetTimeZone { local, value: zone } => assign("TimeZone", value(std::slice::from_ref(zone))?, *local),
+        Set::SetNames { charset_name, .. } => assign("client_encoding", Some(charset_name.value.clone()), false),
+        Set::SetNamesDefault {} => assign("client_encoding", None, false),
+        Set::SetTransaction { modes, .. } => {
+            use datafusion::sql::sqlparser::ast::{TransactionAccessMode, TransactionMode};
+            for mode in modes {
+                if let TransactionMode::AccessMode(mode) = mode {
+                    let read_only = matches!(mode, TransactionAccessMode::ReadOnly);
+                    assign("transaction_read_only", Some(if read_only { "on" } else { "off" }.to_owned()), in_transaction)?;
+                }
+            }
+            Ok(())
+        }
+        Set::SetRole { role_name, .. } => assign("role", Some(role_name.as_ref().map_or_else(|| "none".to_owned(), ident)), false),
+        other => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported"))),
+    }
+}
+
+/// The value of a SET; `None` = DEFAULT.
+fn value(values: &[Expr]) -> Result<Option<String>, Report> {
+    let words = values.iter().map(word).collect::<Result<Vec<_>, _>>()?;
+    match words.as_slice() {
+        [one] if one.eq_ignore_ascii_case("default") && !matches!(values, [Expr::Value(_)]) => Ok(None),
+        _ => Ok(Some(words.join(", "))),
+    }
+}
+
+fn word(expression: &Expr) -> Result<String, Report> {
+    match expression {
+        Expr::Identifier(name) => Ok(name.value.clone()),
+        Expr::CompoundIdentifier(parts) => Ok(parts.iter().map(|part| part.value.clone()).collect::<Vec<_>>().join(".")),
+        Expr::Value(literal) => match &literal.value {
+            Value::Number(digits, _) => Ok(digits.clone()),
+            Value::Boolean(flag) => Ok(if *flag { "on" } else { "off" }.to_owned()),
+            other => other.clone().into_string().ok_or_else(|| bad(expression)),
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => Ok(format!("-{}", word(expr)?)),
+        Expr::UnaryOp { op: UnaryOperator::Plus, expr } | Expr::Nested(expr) => word(expr),
+        Expr::Interval(interval) => word(&interval.value),
+        _ => Err(bad(expression)),
+    }
+}
+
+fn bad(expression: &Expr) -> Report {
+    Report::new(SqlState::SYNTAX_ERROR, format!("a setting's value must be a constant, not {expression}"))
+}
+
+/// `SHOW name`, `SHOW ALL`, and the spellings of more than one word.
+pub(super) fn show(vars: &SessionVars, variable: &[Ident]) -> Result<RecordBatch, Report> {
+    let words: Vec<String> = variable.iter().map(|word| word.value.to_ascii_lowercase()).collect();
+    let asked = match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["all"] => {
+            let (names, values): (Vec<_>, Vec<_>) = vars.all().unzip();
+            let descriptions: Vec<&str> = names.iter().map(|_| "").collect();
+            return Ok(batch(&[("name", names), ("setting", values), ("description", descriptions)]));
+        }
+        ["time", "zone"] => "TimeZone".to_owned(),
+        ["transaction", "isolation", "level"] => "transaction_isolation".to_owned(),
+        ["session", "authorization"] => "session_authorization".to_owned(),
+        words => words.join("."),
+    };
+    let found = vars.get(&asked)?;
+    Ok(batch(&[(SessionVars::spelling(&asked), vec![found])]))
+}
+
+/// The column that `SHOW name` has.
+pub(super) fn show_columns(variable: &[Ident]) -> Schema {
+    let vars = SessionVars::new("", []);
+    match show(&vars, variable) {
+        Ok(batch) => batch.schema().as_ref().clone(),
+        Err(_) => Schema::new(vec![Field::new(name_of(variable), DataType::Utf8, true)]),
+    }
+}
+
+fn name_of(variable: &[Ident]) -> String {
+    variable.iter().map(|word| word.value.clone()).collect::<Vec<_>>().join(".")
+}
+
+fn batch(columns: &[(&str, Vec<&str>)]) -> RecordBatch {
+    let schema = Arc::new(Schema::new(columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, true)).collect::<Vec<_>>()));
+    let arrays = columns.iter().map(|(_, values)| Arc::new(StringArray::from(values.clone())) as _).collect();
+    RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap_or_else(|_| RecordBatch::new_empty(schema))
+}

@@ -1,0 +1,420 @@
+//! What each kind of statement does.
+//!
+//! A statement answers with rows that are still being computed, with a tag, or with a request for COPY's data. Effects on the
+//! registry are durable before the tag is given, unless a transaction holds them until its COMMIT.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    DiscardObject, ObjectType, Reset, Statement as SqlStatement,
+};
+
+use super::response::{Column, Response, Rows};
+use super::session::{Prepared, Running, Session};
+use super::transaction::RegistryWork;
+use super::{engine, settings, tables};
+use crate::error::{Notice, Report, SqlState};
+use crate::exec::point_in_time_join::TieCounter;
+use crate::pg_type::PgType;
+use crate::plan::{Parameters, StatementSettings};
+use crate::registry::{HistoryEntry, RegistryChange, RegistrySnapshot};
+use crate::sql::{ObjectKind, Show, Statement, StatementText};
+
+/// A statement about to run.
+pub(super) struct Parsed {
+    /// It.
+    pub statement: StatementText,
+    /// All that the client sent.
+    pub text: Arc<str>,
+    /// Types and values of its parameters.
+    pub parameters: Option<(Vec<DataType>, Vec<ScalarValue>)>,
+}
+
+impl Parsed {
+    /// The parameters as the planner takes them.
+    pub(super) fn parameters(&self) -> Parameters {
+        match &self.parameters {
+            Some((types, values)) => Parameters::bound(types.iter().cloned().map(Some).collect(), values.clone()),
+            None => Parameters::bound(Vec::new(), Vec::new()),
+        }
+    }
+}
+
+/// 25P02.
+pub(super) fn failed_transaction() -> Report {
+    Report::new(SqlState::IN_FAILED_SQL_TRANSACTION, "current transaction is aborted, commands ignored until end of transaction block")
+}
+
+/// Whether this is what a failed transaction accepts.
+pub(super) fn ends_transaction(statement: &StatementText) -> bool {
+    matches!(&statement.statement, Statement::Sql(sql) if matches!(sql.as_ref(), SqlStatement::Commit { .. } | SqlStatement::Rollback { .. }))
+}
+
+impl Session {
+    /// Notes what runs, for the log.
+    pub(super) fn begin_statement(&mut self, statement: &StatementText) {
+        self.running = Some(Running { number: self.gateway.next_statement(), text: statement.text.clone(), began: Instant::now() });
+    }
+
+    /// Runs a statement to its answer.
+    pub(super) async fn run(&mut self, parsed: Parsed) -> Result<Response, Report> {
+        if self.transaction.is_failed() && !ends_transaction(&parsed.statement) {
+            return Err(failed_transaction());
+        }
+        match &parsed.statement.statement {
+            Statement::CreateEntity(create) => {
+                let change = self.gateway.planner.create_entity(create)?;
+                self.change(change, &parsed).await?;
+                Ok(done("CREATE ENTITY"))
+            }
+            Statement::CreateFeatureView(create) => {
+                let change = {
+                    let view = self.view_of_registry(false).await?;
+                    let settings = view.settings(self, &parsed.text);
+                    self.gateway.planner.create_feature_view(create, &settings).await?
+                };
+                self.change(change, &parsed).await?;
+                Ok(done("CREATE FEATURE VIEW"))
+            }
+            Statement::Drop(drop) => {
+                let change = self.gateway.planner.drop_objects(drop)?;
+                self.change(change, &parsed).await?;
+                Ok(done(match drop.kind {
+                    ObjectKind::Entity => "DROP ENTITY",
+                    ObjectKind::FeatureView => "DROP FEATURE VIEW",
+                    ObjectKind::FeatureService => "DROP FEATURE SERVICE",
+                }))
+            }
+            Statement::Show(show) => {
+                let batch = self.show(show, &parsed.text).await?;
+                Ok(rows_of(batch, "SHOW"))
+            }
+            Statement::Describe(describe) => {
+                let view = self.view_of_registry(false).await?;
+                let settings = view.settings(self, &parsed.text);
+                let batch = self.gateway.planner.describe(describe, &settings).await?;
+                Ok(rows_of(batch, "DESCRIBE"))
+            }
+            Statement::Refresh { view } => {
+                let found = self.view_of_registry(false).await?;
+                let settings = found.settings(self, &parsed.text);
+                self.gateway.planner.refresh(view, &settings).await?;
+                Ok(done("REFRESH FEATURE VIEW"))
+            }
+            Statement::NotSupported { name, position } => {
+                Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{name} is not supported yet")).position(*position))
+            }
+            Statement::Sql(sql) => {
+                let sql = sql.as_ref().clone();
+                self.run_sql(sql, &parsed).await
+            }
+        }
+    }
+
+    async fn show(&self, show: &Show, text: &Arc<str>) -> Result<RecordBatch, Report> {
+        let view = self.view_of_registry(false).await?;
+        let settings = view.settings(self, text);
+        self.gateway.planner.show(show, &settings).await
+    }
+
+    async fn run_sql(&mut self, sql: SqlStatement, parsed: &Parsed) -> Result<Response, Report> {
+        match sql {
+            SqlStatement::Query(_) => {
+                let rows = self.query(&sql, parsed, "SELECT").await?;
+                Ok(Response::Rows(rows))
+            }
+            SqlStatement::Explain { .. } => self.explain(sql, parsed).await.map(Response::Rows),
+            SqlStatement::Set(set) => {
+                settings::set(&mut self.vars.lock(), &set, self.transaction.holds(), &self.notices)?;
+                Ok(done("SET"))
+            }
+            SqlStatement::Reset(reset) => {
+                let mut vars = self.vars.lock();
+                match reset.reset {
+                    Reset::ALL => vars.reset_all(),
+                    Reset::ConfigurationParameter(name) => vars.set(&settings::name(&name), None, false)?,
+                }
+                Ok(done("RESET"))
+            }
+            SqlStatement::ShowVariable { variable } => {
+                let batch = settings::show(&self.vars.lock(), &variable)?;
+                Ok(rows_of(batch, "SHOW"))
+            }
+            SqlStatement::StartTransaction { begin, .. } => {
+                if self.transaction.is_block() {
+                    self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+                } else {
+                    let vars = self.vars.lock().clone();
+                    self.transaction.begin(&vars, &self.temp_tables);
+                }
+                Ok(done(if begin { "BEGIN" } else { "START TRANSACTION" }))
+            }
+            SqlStatement::Commit { chain, .. } => {
+                refuse_chain(chain)?;
+                self.drop_portals();
+                if self.transaction.is_failed() {
+                    self.roll_back();
+                    return Ok(done("ROLLBACK"));
+                }
+                if !self.transaction.is_block() {
+                    self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+                }
+                self.commit().await?;
+                Ok(done("COMMIT"))
+            }
+            SqlStatement::Rollback { chain, savepoint } => {
+                refuse_chain(chain)?;
+                match savepoint {
+                    Some(name) => {
+                        self.in_block("ROLLBACK TO SAVEPOINT")?;
+                        let saved = self.transaction.roll_back_to(&settings::ident(&name))?;
+                        saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
+                    }
+                    None => {
+                        self.drop_portals();
+                        if !self.transaction.is_block() {
+                            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+                        }
+                        self.roll_back();
+                    }
+                }
+                Ok(done("ROLLBACK"))
+            }
+            SqlStatement::Savepoint { name } => {
+                self.in_block("SAVEPOINT")?;
+                let vars = self.vars.lock().clone();
+                self.transaction.savepoint(settings::ident(&name), &vars, &self.temp_tables)?;
+                Ok(done("SAVEPOINT"))
+            }
+            SqlStatement::ReleaseSavepoint { name } => {
+                self.in_block("RELEASE SAVEPOINT")?;
+                self.transaction.release(&settings::ident(&name))?;
+                Ok(done("RELEASE"))
+            }
+            SqlStatement::Discard { object_type } => {
+                match object_type {
+                    DiscardObject::ALL => {
+                        if self.transaction.holds() {
+                            return Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot run inside a transaction block"));
+                        }
+                        self.discard_all();
+                        Ok(done("DISCARD ALL"))
+                    }
+                    DiscardObject::PLANS => Ok(done("DISCARD PLANS")),
+                    DiscardObject::SEQUENCES => Ok(done("DISCARD SEQUENCES")),
+                    DiscardObject::TEMP => {
+                        self.temp_tables.clear();
+                        Ok(done("DISCARD TEMP"))
+                    }
+                }
+            }
+            SqlStatement::CreateTable(create) => self.create_temp_table(create, parsed).await,
+            SqlStatement::Insert(insert) => self.insert(insert, parsed).await,
+            SqlStatement::Truncate(truncate) => {
+                for target in &truncate.table_names {
+                    let name = self.temp_table_name(&target.name, "TRUNCATE")?;
+                    self.temp_tables.truncate(&name)?;
+                }
+                Ok(done("TRUNCATE TABLE"))
+            }
+            SqlStatement::Drop { object_type: ObjectType::Table, if_exists, names, .. } => {
+                for name in &names {
+                    self.drop_temp_table(name, if_exists)?;
+                }
+                Ok(done("DROP TABLE"))
+            }
+            SqlStatement::Copy { source, to, target, options, legacy_options, .. } => {
+                let options = super::copy::options(&options, &legacy_options)?;
+                self.copy(source, to, target, options, parsed).await
+            }
+            SqlStatement::Prepare { name, data_types, statement } => {
+                self.prepare_sql(&settings::ident(&name), &data_types, *statement, parsed).await
+            }
+            SqlStatement::Execute { name, parameters, .. } => self.execute_sql(name.as_ref(), &parameters, parsed).await,
+            SqlStatement::Deallocate { name, .. } => {
+                let name = settings::ident(&name);
+                if name == "all" {
+                    self.prepared.clear();
+                    return Ok(done("DEALLOCATE ALL"));
+                }
+                if self.prepared.remove(&name).is_none() {
+                    return Err(Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist")));
+                }
+                Ok(done("DEALLOCATE"))
+            }
+            other => Err(tables::unsupported(&other)),
+        }
+    }
+
+    fn in_block(&self, statement: &str) -> Result<(), Report> {
+        if self.transaction.is_block() {
+            return Ok(());
+        }
+        Err(Report::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, format!("{statement} can only be used in transaction blocks")))
+    }
+
+    pub(super) fn warn(&self, sqlstate: SqlState, message: &str) {
+        self.notices.lock().push(Notice::warning(sqlstate, message));
+    }
+
+    /// Makes a registry change, now or at the transaction's COMMIT.
+    async fn change(&mut self, change: RegistryChange, parsed: &Parsed) -> Result<(), Report> {
+        let text = parsed.statement.text.clone();
+        if !self.transaction.holds() {
+            let (_, notices) = self.gateway.registry.commit_autocommit(&[change], &self.user, &text).await?;
+            self.notices.lock().extend(notices.into_iter().map(Notice::notice));
+            return Ok(());
+        }
+        let mut work = match self.transaction.registry.take() {
+            Some(work) => work,
+            None => RegistryWork::new(self.gateway.registry.fresh().await?),
+        };
+        let applied = work.working.apply(&change);
+        let outcome = match applied {
+            Ok((next, notices)) => {
+                work.working = Arc::new(next);
+                work.changes.push(change);
+                work.statements.push(text);
+                self.notices.lock().extend(notices.into_iter().map(Notice::notice));
+                Ok(())
+            }
+            Err(failure) => Err(Report::from(failure)),
+        };
+        self.transaction.registry = Some(work);
+        outcome
+    }
+
+    /// COMMIT: the registry's changes first, since only they can fail.
+    pub(super) async fn commit(&mut self) -> Result<(), Report> {
+        let changes = self.transaction.registry.take().filter(|work| !work.changes.is_empty());
+        if let Some(work) = changes {
+            let outcome = self.gateway.registry.commit(&work.base, &work.changes, &self.user, &work.statements.join(";\n")).await;
+            if let Err(failure) = outcome {
+                self.roll_back();
+                return Err(failure.into());
+            }
+        }
+        self.transaction.end();
+        self.vars.lock().end_transaction();
+        self.temp_tables.commit();
+        Ok(())
+    }
+
+    /// ROLLBACK of whatever is open.
+    pub(super) fn roll_back(&mut self) {
+        if let Some(saved) = self.transaction.end() {
+            saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
+        }
+        self.vars.lock().end_transaction();
+    }
+
+    /// The registry and the engine as this statement sees them.
+    pub(super) async fn view_of_registry(&self, with_history: bool) -> Result<RegistryView, Report> {
+        let registry = match &self.transaction.registry {
+            Some(work) => Arc::clone(&work.working),
+            None => self.gateway.registry.fresh().await?,
+        };
+        let history = if with_history { self.gateway.registry.history(HISTORY_ROWS).await? } else { Vec::new() };
+        let zone = self.vars.lock().get("TimeZone").unwrap_or("UTC").to_owned();
+        Ok(RegistryView { registry, history, state: engine::at_time_zone(&self.state, &zone), ties: Arc::default() })
+    }
+
+    /// Parses and plans a statement for the extended protocol and PREPARE.
+    pub(super) async fn prepare(
+        &mut self,
+        statement: Option<StatementText>,
+        text: Arc<str>,
+        declared: &[Option<PgType>],
+    ) -> Result<Prepared, Report> {
+        let Some(statement) = statement else {
+            return Ok(Prepared { statement: None, text, parameters: Vec::new(), columns: None });
+        };
+        if self.transaction.is_failed() && !ends_transaction(&statement) {
+            return Err(failed_transaction());
+        }
+        let (parameters, columns) = self.shape(&statement, &text, declared).await?;
+        Ok(Prepared { statement: Some(statement), text, parameters, columns })
+    }
+
+    pub(super) fn log_statement(&mut self, outcome: Result<u64, &Report>) {
+        let Some(running) = self.running.take() else { return };
+        crate::telemetry::statement(&crate::telemetry::StatementLine {
+            process_id: self.process_id,
+            user: &self.user,
+            number: running.number,
+            text: &running.text,
+            duration: running.began.elapsed(),
+            rows: outcome.as_ref().ok().copied(),
+            sqlstate: outcome.err().map(|report| report.sqlstate),
+        });
+    }
+}
+
+/// Commits that `feature_store.registry_history` shows at the most, newest first.
+const HISTORY_ROWS: usize = 1000;
+
+/// What a statement sees of registry and engine.
+pub(super) struct RegistryView {
+    /// The registry.
+    pub registry: Arc<RegistrySnapshot>,
+    /// Its commits, if asked for.
+    pub history: Vec<HistoryEntry>,
+    /// The engine with the session's settings.
+    pub state: datafusion::execution::SessionState,
+    /// Ties that commit order or content decided.
+    pub ties: Arc<TieCounter>,
+}
+
+impl RegistryView {
+    /// As the planner takes it.
+    pub(super) fn settings<'a>(&'a self, session: &'a Session, text: &Arc<str>) -> StatementSettings<'a> {
+        StatementSettings {
+            registry: Arc::clone(&self.registry),
+            temporary: &session.temp_tables,
+            pinned: &session.transaction.pinned,
+            state: &self.state,
+            view_state: &session.gateway.view_state,
+            ties: Arc::clone(&self.ties),
+            history: self.history.clone(),
+            text: Arc::clone(text),
+            notices: &session.notices,
+        }
+    }
+}
+
+/// A tag.
+pub(super) fn done(tag: &str) -> Response {
+    Response::Done(tag.to_owned())
+}
+
+/// A batch that is there already, as an answer.
+pub(super) fn rows_of(batch: RecordBatch, verb: &'static str) -> Response {
+    Response::Rows(Rows {
+        columns: columns_of(&batch),
+        pending: None,
+        stream: Box::pin(futures::stream::once(async move { Ok(batch) })),
+        verb,
+        counted: false,
+    })
+}
+
+/// A batch's columns.
+pub(super) fn columns_of(batch: &RecordBatch) -> Arc<[Column]> {
+    batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| Column { name: field.name().clone(), field: Arc::clone(field), table_oid: 0, attribute: 0 })
+        .collect()
+}
+
+fn refuse_chain(chain: bool) -> Result<(), Report> {
+    if chain {
+        return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "AND CHAIN is not supported"));
+    }
+    Ok(())
+}

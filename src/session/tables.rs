@@ -1,0 +1,453 @@
+//! Statements on temporary tables, and PREPARE and EXECUTE as SQL spells them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    ColumnOption, CopySource, CopyTarget as SqlCopyTarget, CreateTable, DataType as SqlDataType, Expr, Ident, Insert, ObjectName,
+    OnCommit as SqlOnCommit, Query, SelectItem, SetExpr, Statement as SqlStatement, TableObject,
+};
+
+use super::response::{Column, CopyOptions, Response};
+use super::session::{CopyTarget, Session};
+use super::settings::{ident, name as setting_name};
+use super::statement::{Parsed, done};
+use super::temp_tables::OnCommit;
+use crate::error::{Notice, Report, SqlState};
+use crate::pg_type::PgType;
+use crate::plan::{self, Parameters};
+use crate::sql::{Statement, StatementText};
+
+/// Columns of one temporary table at the most, as in PostgreSQL.
+const MAX_COLUMNS: usize = 1600;
+
+/// 0A000 for a statement of PostgreSQL's that featgres does not have.
+pub(super) fn unsupported(statement: &SqlStatement) -> Report {
+    let (what, hint) = match statement {
+        SqlStatement::Update(_) => ("UPDATE", Some("Feature views and source tables are read only; the tables' writers change them.")),
+        SqlStatement::Delete(_) => ("DELETE", Some("Feature views and source tables are read only; the tables' writers change them.")),
+        SqlStatement::Merge(_) => ("MERGE", Some("Feature views and source tables are read only; the tables' writers change them.")),
+        SqlStatement::CreateView(_) => ("CREATE VIEW", Some("CREATE FEATURE VIEW registers a view of features.")),
+        SqlStatement::Drop { .. } => ("this DROP", Some("DROP FEATURE VIEW, DROP ENTITY and DROP TABLE of a temporary table exist.")),
+        SqlStatement::Declare { .. } => ("DECLARE CURSOR", Some("Drivers can fetch in portions through a portal's row limit.")),
+        SqlStatement::Fetch { .. } => ("FETCH", None),
+        SqlStatement::Close { .. } => ("CLOSE", None),
+        _ => ("this statement", None),
+    };
+    let report = Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"));
+    match hint {
+        Some(hint) => report.hint(hint),
+        None => report,
+    }
+}
+
+impl Session {
+    /// The temporary table that a statement writes to.
+    pub(super) fn temp_table_name(&self, name: &ObjectName, statement: &str) -> Result<String, Report> {
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect();
+        match parts.as_slice() {
+            [schema, table] if schema == "pg_temp" => self.temp_tables.get(table).map(|_| table.clone()),
+            [table] if self.temp_tables.contains(table) => Ok(table.clone()),
+            _ => {
+                let spelled = parts.join(".");
+                if parts.len() > 1 || self.is_feature_view(&spelled) {
+                    return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{statement} on \"{spelled}\" is not supported"))
+                        .hint("Only temporary tables can be written; feature views show what their source tables hold."));
+                }
+                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{spelled}\" does not exist"))
+                    .hint("CREATE TEMP TABLE makes a table that statements can write to."))
+            }
+        }
+    }
+
+    fn is_feature_view(&self, name: &str) -> bool {
+        match &self.transaction.registry {
+            Some(work) => work.working.feature_views.contains_key(name),
+            None => self.gateway.registry.current().feature_views.contains_key(name),
+        }
+    }
+
+    /// `CREATE TEMP TABLE … [AS …]`.
+    pub(super) async fn create_temp_table(&mut self, create: CreateTable, parsed: &Parsed) -> Result<Response, Report> {
+        let parts: Vec<String> = create.name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect();
+        let in_temp = parts.len() == 2 && parts[0] == "pg_temp";
+        let name = match parts.as_slice() {
+            [name] => name.clone(),
+            [_, name] if in_temp => name.clone(),
+            _ => return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE TABLE in a catalog is not supported yet").hint("CREATE TEMP TABLE makes a table of this session.")),
+        };
+        if !create.temporary && !in_temp {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE TABLE without TEMP is not supported")
+                .hint("CREATE TEMP TABLE makes a table of this session; CREATE FEATURE VIEW registers a view over a source table."));
+        }
+        let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
+        if self.temp_tables.contains(&name) && create.if_not_exists {
+            self.notices.lock().push(Notice::notice(format!("relation \"{name}\" already exists, skipping")));
+            return Ok(done(tag));
+        }
+        let on_commit = match create.on_commit {
+            None | Some(SqlOnCommit::PreserveRows) => OnCommit::PreserveRows,
+            Some(SqlOnCommit::DeleteRows) => OnCommit::DeleteRows,
+            Some(SqlOnCommit::Drop) => OnCommit::Drop,
+        };
+        let Some(query) = create.query else {
+            if !create.constraints.is_empty() || create.like.is_some() {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "constraints and LIKE are not supported on temporary tables"));
+            }
+            let fields = create.columns.iter().map(|column| column_field(&column.name, &column.data_type, column.options.iter().map(|option| &option.option))).collect::<Result<Vec<_>, _>>()?;
+            self.temp_tables.create(&name, checked_schema(fields)?, on_commit)?;
+            return Ok(done(tag));
+        };
+        let (schema, batches) = self.collect(&SqlStatement::Query(query), parsed.parameters(), &parsed.text).await?;
+        let renamed: Vec<Field> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(index, field)| {
+                let field = field.as_ref().clone().with_nullable(true);
+                let field = if field.data_type() == &DataType::Null { field.with_data_type(DataType::Utf8) } else { field };
+                match create.columns.get(index) {
+                    Some(column) => field.with_name(ident(&column.name)),
+                    None => field,
+                }
+            })
+            .collect();
+        let schema = checked_schema(renamed)?;
+        let batches = batches.iter().map(|batch| fit(batch, &schema, None)).collect::<Result<Vec<_>, _>>()?;
+        self.temp_tables.create(&name, schema, on_commit)?;
+        let rows = match self.temp_tables.append(&name, batches) {
+            Ok(rows) => rows,
+            Err(report) => {
+                self.temp_tables.drop_table(&name);
+                return Err(report);
+            }
+        };
+        Ok(Response::Done(format!("SELECT {rows}")))
+    }
+
+    /// `DROP TABLE`.
+    pub(super) fn drop_temp_table(&mut self, name: &ObjectName, if_exists: bool) -> Result<(), Report> {
+        match self.temp_table_name(name, "DROP TABLE") {
+            Ok(table) => {
+                self.temp_tables.drop_table(&table);
+                Ok(())
+            }
+            Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE && if_exists => {
+                self.notices.lock().push(Notice::notice(format!("table \"{}\" does not exist, skipping", setting_name(name))));
+                Ok(())
+            }
+            Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE => {
+                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", setting_name(name))))
+            }
+            Err(report) => Err(report.hint("DROP FEATURE VIEW drops a feature view.")),
+        }
+    }
+
+    /// Types of the columns that an INSERT fills, in the order of its source's columns.
+    pub(super) fn insert_types(&self, insert: &Insert) -> Result<Vec<DataType>, Report> {
+        let (table, columns) = self.insert_target(insert)?;
+        let schema = &self.temp_tables.get(&table)?.schema;
+        Ok(columns.iter().map(|column| schema.field(*column).data_type().clone()).collect())
+    }
+
+    /// The table, and the indices of the columns that are filled.
+    fn insert_target(&self, insert: &Insert) -> Result<(String, Vec<usize>), Report> {
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT into a function is not supported"));
+        };
+        if insert.returning.is_some() || insert.on.is_some() {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … ON CONFLICT and RETURNING are not supported"));
+        }
+        let table = self.temp_table_name(name, "INSERT")?;
+        let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+        let names: Vec<String> = insert.columns.iter().map(|column| setting_name(column).to_lowercase()).collect();
+        let columns = target_columns(&table, &schema, &names)?;
+        Ok((table, columns))
+    }
+
+    /// `INSERT INTO temp_table …`.
+    pub(super) async fn insert(&mut self, insert: Insert, parsed: &Parsed) -> Result<Response, Report> {
+        let (table, columns) = self.insert_target(&insert)?;
+        let Some(source) = insert.source else {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … DEFAULT VALUES is not supported"));
+        };
+        let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+        let (found, batches) = self.collect(&SqlStatement::Query(source), parsed.parameters(), &parsed.text).await?;
+        let given = found.fields().len();
+        if given > columns.len() {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns"));
+        }
+        if given < columns.len() && !insert.columns.is_empty() {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions"));
+        }
+        let mut fill = vec![None; schema.fields().len()];
+        for (source, target) in columns.iter().take(given).enumerate() {
+            fill[*target] = Some(source);
+        }
+        let batches = batches.iter().map(|batch| fit(batch, &schema, Some(&fill))).collect::<Result<Vec<_>, _>>()?;
+        let rows = self.temp_tables.append(&table, batches)?;
+        Ok(Response::Done(format!("INSERT 0 {rows}")))
+    }
+
+    /// `COPY`, both ways.
+    pub(super) async fn copy(
+        &mut self,
+        source: CopySource,
+        to: bool,
+        target: SqlCopyTarget,
+        options: CopyOptions,
+        parsed: &Parsed,
+    ) -> Result<Response, Report> {
+        match (to, target) {
+            (true, SqlCopyTarget::Stdout) | (false, SqlCopyTarget::Stdin) => {}
+            _ => {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY to or from files and programs is not supported")
+                    .hint("COPY … TO STDOUT and FROM STDIN go over the connection; psql's \\copy reads and writes the client's files."));
+            }
+        }
+        match source {
+            CopySource::Query(query) if to => {
+                let rows = self.query(&SqlStatement::Query(query), parsed, "COPY").await?;
+                Ok(Response::CopyOut(rows, options))
+            }
+            CopySource::Query(_) => Err(Report::new(SqlState::SYNTAX_ERROR, "COPY FROM needs a table")),
+            CopySource::Table { table_name, columns } if to => {
+                let query = table_query(table_name, columns);
+                let rows = self.query(&SqlStatement::Query(Box::new(query)), parsed, "COPY").await?;
+                Ok(Response::CopyOut(rows, options))
+            }
+            CopySource::Table { table_name, columns } => {
+                let table = self.temp_table_name(&table_name, "COPY FROM")?;
+                let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+                let names: Vec<String> = columns.iter().map(ident).collect();
+                let targets = target_columns(&table, &schema, &names)?;
+                let mut fill = vec![None; schema.fields().len()];
+                for (source, target) in targets.iter().enumerate() {
+                    fill[*target] = Some(source);
+                }
+                let columns: Arc<[Column]> = targets
+                    .iter()
+                    .map(|target| {
+                        let field = Arc::new(schema.field(*target).clone());
+                        Column { name: field.name().clone(), field, table_oid: 0, attribute: 0 }
+                    })
+                    .collect();
+                self.copy_target = Some(CopyTarget { table, fill, batches: Vec::new() });
+                Ok(Response::CopyIn(columns, options))
+            }
+        }
+    }
+
+    /// A batch of COPY's data.
+    pub(super) fn take_copied(&mut self, batch: RecordBatch) -> Result<(), Report> {
+        let Some(mut target) = self.copy_target.take() else {
+            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
+        };
+        let schema = Arc::clone(&self.temp_tables.get(&target.table)?.schema);
+        target.batches.push(fit(&batch, &schema, Some(&target.fill))?);
+        let bytes: usize = target.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        if bytes > self.gateway.memory_per_query() {
+            return Err(Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("COPY's data does not fit the memory limit."));
+        }
+        self.copy_target = Some(target);
+        Ok(())
+    }
+
+    /// The end of COPY's data: rows become visible at once.
+    pub(super) fn finish_copy(&mut self) -> Result<u64, Report> {
+        let Some(target) = self.copy_target.take() else {
+            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
+        };
+        self.temp_tables.append(&target.table, target.batches)
+    }
+
+    /// `PREPARE name (types) AS …`.
+    pub(super) async fn prepare_sql(&mut self, name: &str, types: &[SqlDataType], statement: SqlStatement, parsed: &Parsed) -> Result<Response, Report> {
+        if self.prepared.contains_key(name) {
+            return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
+        }
+        let declared = types
+            .iter()
+            .map(|data_type| {
+                PgType::from_sql_name(&data_type.to_string())
+                    .map(|(pg_type, _)| Some(pg_type))
+                    .ok_or_else(|| Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let inner = StatementText {
+            statement: Statement::Sql(Box::new(statement)),
+            text: parsed.statement.text.clone(),
+            position: parsed.statement.position,
+        };
+        let prepared = self.prepare(Some(inner), Arc::clone(&parsed.text), &declared).await?;
+        self.prepared.insert(name.to_owned(), prepared);
+        Ok(done("PREPARE"))
+    }
+
+    /// `EXECUTE name (values)`.
+    pub(super) async fn execute_sql(&mut self, name: Option<&ObjectName>, values: &[Expr], parsed: &Parsed) -> Result<Response, Report> {
+        let name = name.map(setting_name).unwrap_or_default().to_lowercase();
+        let prepared = self.prepared.get(&name).cloned().ok_or_else(|| {
+            Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+        })?;
+        if prepared.parameters.len() != values.len() {
+            return Err(Report::new(SqlState::SYNTAX_ERROR, format!("wrong number of parameters for prepared statement \"{name}\""))
+                .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), values.len())));
+        }
+        let types: Vec<DataType> = prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
+        let values = self.constants(values, &types, parsed).await?;
+        let Some(statement) = prepared.statement else { return Ok(Response::Empty) };
+        if matches!(&statement.statement, Statement::Sql(sql) if matches!(sql.as_ref(), SqlStatement::Execute { .. })) {
+            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXECUTE of an EXECUTE is not supported"));
+        }
+        let inner = Parsed { statement, text: prepared.text, parameters: Some((types, values)) };
+        Box::pin(self.run(inner)).await
+    }
+
+    /// The values of constant expressions, cast to these types.
+    async fn constants(&mut self, values: &[Expr], types: &[DataType], parsed: &Parsed) -> Result<Vec<ScalarValue>, Report> {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = table_query(ObjectName::from(vec![Ident::new("values")]), vec![]);
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.from.clear();
+            select.projection = values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| SelectItem::ExprWithAlias { expr: value.clone(), alias: Ident::new(format!("v{index}")) })
+                .collect();
+        }
+        let (_, batches) = self.collect(&SqlStatement::Query(Box::new(query)), Parameters::bound(vec![], vec![]), &parsed.text).await?;
+        let row = batches
+            .first()
+            .filter(|batch| batch.num_rows() == 1)
+            .ok_or_else(|| Report::new(SqlState::SYNTAX_ERROR, "EXECUTE's values must be expressions"))?;
+        row.columns()
+            .iter()
+            .zip(types)
+            .map(|(column, data_type)| {
+                let column = cast(column, data_type)?;
+                ScalarValue::try_from_array(&column, 0).map_err(|failure| plan::without_position(&failure))
+            })
+            .collect()
+    }
+}
+
+/// `SELECT columns FROM table`.
+fn table_query(table: ObjectName, columns: Vec<Ident>) -> Query {
+    let items = if columns.is_empty() { "*" } else { "1" };
+    let text = format!("SELECT {items} FROM t");
+    // The shape comes from the parser, the names are put into the tree: none is printed to be parsed again.
+    let mut query = match crate::sql::parse_entity_query(&text) {
+        Ok(query) => *query,
+        Err(_) => return Query::from(SetExpr::Values(datafusion::sql::sqlparser::ast::Values {
+            explicit_row: false,
+            value_keyword: false,
+            rows: vec![],
+        })),
+    };
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        if let Some(from) = select.from.first_mut()
+            && let datafusion::sql::sqlparser::ast::TableFactor::Table { name, .. } = &mut from.relation
+        {
+            *name = table;
+        }
+        if !columns.is_empty() {
+            select.projection = columns.into_iter().map(|column| SelectItem::UnnamedExpr(Expr::Identifier(column))).collect();
+        }
+    }
+    query
+}
+
+/// The columns of a table that a list names; all of them without a list.
+fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) -> Result<Vec<usize>, Report> {
+    if names.is_empty() {
+        return Ok((0..schema.fields().len()).collect());
+    }
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let column = schema.index_of(name).map_err(|_| {
+            Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of relation \"{table}\" does not exist"))
+        })?;
+        if columns.contains(&column) {
+            return Err(Report::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// A column of `CREATE TEMP TABLE`.
+fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
+    let name = ident(name);
+    let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string())
+        .ok_or_else(|| Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase())))?;
+    let mut field = pg_type.arrow_field(&name);
+    if let (DataType::Decimal128(..), true) = (field.data_type(), typmod > 4) {
+        let (precision, scale) = ((typmod - 4) >> 16, (typmod - 4) & 0xffff);
+        let precision = u8::try_from(precision).ok().filter(|precision| (1..=38).contains(precision)).ok_or_else(|| {
+            Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("NUMERIC precision {precision} must be between 1 and 38"))
+        })?;
+        field = field.with_data_type(DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0)));
+    }
+    let mut nullable = true;
+    for option in options {
+        match option {
+            ColumnOption::Null => {}
+            ColumnOption::NotNull => nullable = false,
+            other => {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported on temporary tables")));
+            }
+        }
+    }
+    Ok(field.with_nullable(nullable))
+}
+
+/// The schema, if no name stands twice and there are not too many.
+fn checked_schema(fields: Vec<Field>) -> Result<SchemaRef, Report> {
+    if fields.len() > MAX_COLUMNS {
+        return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("tables can have at most {MAX_COLUMNS} columns")));
+    }
+    for (index, field) in fields.iter().enumerate() {
+        if fields[..index].iter().any(|other| other.name() == field.name()) {
+            return Err(Report::new(SqlState::DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", field.name())));
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// A batch as rows of a table: cast, NULL where nothing fills a column. `fill` gives for each column of the table the batch's.
+fn fit(batch: &RecordBatch, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let source = match fill {
+            Some(fill) => fill.get(index).copied().flatten(),
+            None => Some(index),
+        };
+        let array = match source {
+            Some(source) => cast(batch.column(source), field.data_type())?,
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        };
+        if !field.is_nullable() && array.null_count() > 0 {
+            return Err(Report::new(
+                SqlState::NOT_NULL_VIOLATION,
+                format!("null value in column \"{}\" violates not-null constraint", field.name()),
+            ));
+        }
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::clone(schema), arrays).map_err(|failure| plan::without_position(&failure.into()))
+}
+
+fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Report> {
+    if array.data_type() == data_type {
+        return Ok(Arc::clone(array));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, data_type, &options).map_err(|failure| plan::without_position(&failure.into()))
+}
