@@ -1,1 +1,103 @@
-//! The composition root.
+//! The composition root: the only file that knows everybody. It opens what the configuration names, in an order in which
+//! nothing is served unless all of it loaded, and takes it down again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use tokio::net::TcpListener;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{CatalogConfig, CatalogKind, Config};
+use crate::error::{Report, SqlState};
+use crate::plan::{Planner, StoreFacts};
+use crate::registry::RegistryStore;
+use crate::session::{FeatureGateway, SharedGateway};
+use crate::source::{SourceCatalog, Sources, sql};
+use crate::storage::Storage;
+
+/// A gateway that is ready to serve.
+pub struct Server {
+    listener: TcpListener,
+    gateway: Arc<FeatureGateway>,
+    shutdown_timeout: Duration,
+}
+
+impl Server {
+    /// Opens registry, catalogs and the listening socket. A catalog that is down is no reason not to start: its queries will say so.
+    pub async fn open(config: Config) -> Result<Self, Report> {
+        let runtime = runtime(&config)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let storage = Storage::new(config.registry_properties())?;
+        let registry = RegistryStore::open(storage, &config.registry, config.registry_refresh, Arc::clone(&clock)).await?;
+        let planner = Planner {
+            project: config.project.clone(),
+            sources: Arc::new(sources(&config)?),
+            facts: StoreFacts {
+                registry_type: config.registry.split("://").next().unwrap_or("file").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: clock.now_micros(),
+            },
+            clock,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(|failure| {
+            Report::new(SqlState::CONFIG_FILE_ERROR, format!("cannot listen on {}: {failure}", config.listen))
+                .hint("Another process may use the address; --listen takes another one.")
+        })?;
+        let shutdown_timeout = config.shutdown_timeout;
+        let gateway = Arc::new(FeatureGateway::new(config, registry, planner, runtime));
+        Ok(Self { listener, gateway, shutdown_timeout })
+    }
+
+    /// The address that it listens on: a port of 0 in the configuration is a real one here.
+    pub fn address(&self) -> Result<SocketAddr, Report> {
+        self.listener.local_addr().map_err(|failure| Report::new(SqlState::IO_ERROR, failure.to_string()))
+    }
+
+    /// What sessions share.
+    pub fn gateway(&self) -> &Arc<FeatureGateway> {
+        &self.gateway
+    }
+
+    /// Serves until `stop` is done; then refuses new clients, lets statements finish within `shutdown_timeout`, and ends the rest with 57P01.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Report> {
+        let gateway = Arc::new(SharedGateway(Arc::clone(&self.gateway)));
+        crate::wire::serve(self.listener, gateway, stop, self.shutdown_timeout).await;
+        Ok(())
+    }
+}
+
+/// The engine's memory and disk.
+fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>, Report> {
+    let memory = usize::try_from(config.limits.memory).unwrap_or(usize::MAX);
+    let largest_consumers = std::num::NonZeroUsize::MIN.saturating_add(4);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![config.limits.temp_dir.clone()]))
+        .with_max_temp_directory_size(config.limits.temp_size);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(memory), largest_consumers)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(|failure| {
+            Report::new(SqlState::CONFIG_FILE_ERROR, format!("cannot set up the engine: {failure}"))
+                .hint("limits.temp_dir must name a folder that can be written.")
+        })?;
+    crate::table::register_engine_store(&runtime);
+    Ok(runtime)
+}
+
+/// The configured catalogs.
+fn sources(config: &Config) -> Result<Sources, Report> {
+    let catalogs = config.catalogs.values().map(catalog).collect::<Result<Vec<_>, _>>()?;
+    Ok(Sources::new(catalogs))
+}
+
+fn catalog(config: &CatalogConfig) -> Result<Arc<dyn SourceCatalog>, Report> {
+    let storage = Storage::new(config.storage_properties())?;
+    match config.kind {
+        CatalogKind::Sql => Ok(sql::open(&config.name, &config.uri, &config.catalog, storage)?),
+    }
+}

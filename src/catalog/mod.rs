@@ -10,7 +10,9 @@ use datafusion::datasource::MemTable;
 
 mod columns;
 mod feature_store;
+mod functions;
 
+pub use functions::{SessionFacts, Settings, session_functions};
 pub use feature_store::{LiveView, Status, StoreState, entities, feature_views, features, status};
 
 use crate::registry::RegistrySnapshot;

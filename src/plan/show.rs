@@ -17,7 +17,7 @@ use crate::error::{Notice, Report, SqlState, perhaps_you_meant};
 use crate::pg_type::PgType;
 use crate::registry::{ColumnBinding, FeatureView, ViewSource, entity_definition, feature_view_definition};
 use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
-use crate::sql::{Describe, ObjectKind, Show};
+use crate::sql::{Describe, Ident, ObjectKind, Show};
 use crate::table::SnapshotTable;
 
 /// What never changes about this gateway.
@@ -147,6 +147,13 @@ impl Planner {
                 Ok(texts(&["name", "type", "nullable", "comment"], &rows))
             }
         }
+    }
+
+    /// `REFRESH FEATURE VIEW`: resolves the view's source now, so that what is wrong with it is said now.
+    pub async fn refresh(&self, view: &Ident, settings: &StatementSettings<'_>) -> Result<(), Report> {
+        let registry = &settings.registry;
+        let found = registry.feature_views.get(&view.name).ok_or_else(|| unknown_view(registry, &view.name).position(view.position))?;
+        self.view(found, settings).await.map(|_| ())
     }
 
     /// The definition with the names that the source's columns have now; as registered where the source cannot be asked.

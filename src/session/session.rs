@@ -23,7 +23,7 @@ use super::statement::Parsed;
 use super::temp_tables::TempTables;
 use super::transaction::Transaction;
 use super::vars::SessionVars;
-use crate::catalog::session_functions;
+use crate::catalog::{SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 use crate::sql::StatementText;
@@ -86,6 +86,21 @@ pub(super) struct CopyTarget {
     pub batches: Vec<RecordBatch>,
 }
 
+/// The settings as functions reach them.
+struct SharedVars(Arc<Mutex<SessionVars>>);
+
+impl Settings for SharedVars {
+    fn get(&self, name: &str) -> Result<String, Report> {
+        self.0.lock().get(name).map(str::to_owned)
+    }
+
+    fn set(&self, name: &str, value: &str, local: bool) -> Result<String, Report> {
+        let mut vars = self.0.lock();
+        vars.set(name, Some(value), local)?;
+        vars.get(name).map(str::to_owned)
+    }
+}
+
 /// The statement that runs now, for its log line.
 pub(super) struct Running {
     /// Its number.
@@ -118,10 +133,12 @@ impl Session {
             vars.set_at_startup(name, value)?;
         }
         let vars = Arc::new(Mutex::new(vars));
-        let functions = session_functions(&crate::catalog::SessionFacts {
+        let functions = session_functions(&SessionFacts {
             database: gateway.config.project.clone(),
             user: startup.user.clone(),
             process_id: startup.process_id,
+            version: super::vars::version(),
+            settings: Arc::new(SharedVars(Arc::clone(&vars))),
         });
         let state = engine::state(&gateway.runtime, functions);
         Ok(Self {

@@ -45,6 +45,11 @@ const fn reported(name: &'static str, default: &'static str, accepts: Accepts) -
 /// The version that is announced: its catalog columns are the ones that are there.
 pub const SERVER_VERSION: &str = "16.6";
 
+/// What `version()` says: drivers look for `PostgreSQL` and a number.
+pub fn version() -> String {
+    format!("PostgreSQL {SERVER_VERSION} (featgres {})", env!("CARGO_PKG_VERSION"))
+}
+
 const ISOLATION: Accepts = Accepts::OneOf(&["serializable", "repeatable read", "read committed", "read uncommitted"]);
 
 static SETTINGS: &[Setting] = &[

@@ -1,0 +1,244 @@
+//! Functions that know the session: who asks, where, under which settings; and `pg_sleep`, for tests of cancel.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
+use arrow::datatypes::{DataType, Float64Type};
+use async_trait::async_trait;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use crate::error::{Report, SqlState};
+
+/// A session's settings, as functions reach them.
+pub trait Settings: Send + Sync {
+    /// The value of a setting, or 42704.
+    fn get(&self, name: &str) -> std::result::Result<String, Report>;
+    /// `set_config`: sets it and gives the new value.
+    fn set(&self, name: &str, value: &str, local: bool) -> std::result::Result<String, Report>;
+}
+
+/// What functions know of the session that calls them.
+#[derive(Clone)]
+pub struct SessionFacts {
+    /// The database's name.
+    pub database: String,
+    /// The role.
+    pub user: String,
+    /// The connection's number.
+    pub process_id: i32,
+    /// What `version()` says.
+    pub version: String,
+    /// Its settings.
+    pub settings: Arc<dyn Settings>,
+}
+
+/// The functions of one session.
+pub fn session_functions(facts: &SessionFacts) -> Vec<Arc<ScalarUDF>> {
+    let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
+    let mut schemas = ListBuilder::new(StringBuilder::new());
+    for schema in ["pg_catalog", "public"] {
+        schemas.values().append_value(schema);
+    }
+    schemas.append(true);
+    let schemas = ScalarValue::List(Arc::new(schemas.finish()));
+    let constants = [
+        ("version", text(&facts.version)),
+        ("current_database", text(&facts.database)),
+        ("current_catalog", text(&facts.database)),
+        ("current_schema", text("public")),
+        ("current_user", text(&facts.user)),
+        ("session_user", text(&facts.user)),
+        ("current_role", text(&facts.user)),
+        ("user", text(&facts.user)),
+        ("pg_backend_pid", ScalarValue::Int32(Some(facts.process_id))),
+    ];
+    let mut functions: Vec<Arc<ScalarUDF>> = constants
+        .into_iter()
+        .map(|(name, value)| Arc::new(ScalarUDF::new_from_impl(Constant { name, value, signature: Signature::nullary(Volatility::Stable) })))
+        .collect();
+    functions.push(Arc::new(ScalarUDF::new_from_impl(Constant {
+        name: "current_schemas",
+        value: schemas,
+        signature: Signature::exact(vec![DataType::Boolean], Volatility::Stable),
+    })));
+    functions.push(Arc::new(ScalarUDF::new_from_impl(Setting::new("current_setting", facts))));
+    functions.push(Arc::new(ScalarUDF::new_from_impl(Setting::new("set_config", facts))));
+    functions.push(Arc::new(AsyncScalarUDF::new(Arc::new(Sleep::default())).into_scalar_udf()));
+    functions
+}
+
+/// A value that is the same for the whole session.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Constant {
+    name: &'static str,
+    value: ScalarValue,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Constant {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.value.data_type())
+    }
+
+    fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(self.value.clone()))
+    }
+}
+
+/// `current_setting(name [, missing_ok])` and `set_config(name, value, is_local)`.
+struct Setting {
+    name: &'static str,
+    process_id: i32,
+    settings: Arc<dyn Settings>,
+    signature: Signature,
+}
+
+impl Setting {
+    fn new(name: &'static str, facts: &SessionFacts) -> Self {
+        let signature = if name == "set_config" {
+            Signature::exact(vec![DataType::Utf8, DataType::Utf8, DataType::Boolean], Volatility::Volatile)
+        } else {
+            Signature::one_of(
+                vec![
+                    datafusion::logical_expr::TypeSignature::Exact(vec![DataType::Utf8]),
+                    datafusion::logical_expr::TypeSignature::Exact(vec![DataType::Utf8, DataType::Boolean]),
+                ],
+                Volatility::Stable,
+            )
+        };
+        Self { name, process_id: facts.process_id, settings: Arc::clone(&facts.settings), signature }
+    }
+
+    fn value(&self, arguments: &[Option<String>], flag: bool) -> Result<Option<String>> {
+        let Some(Some(name)) = arguments.first() else { return Ok(None) };
+        let answer = if self.name == "set_config" {
+            let value = arguments.get(1).cloned().flatten().unwrap_or_default();
+            self.settings.set(name, &value, flag)
+        } else {
+            match self.settings.get(name) {
+                Err(report) if flag && report.sqlstate == SqlState::UNDEFINED_OBJECT => return Ok(None),
+                other => other,
+            }
+        };
+        answer.map(Some).map_err(|report| DataFusionError::External(Box::new(report)))
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setting").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.process_id == other.process_id
+    }
+}
+
+impl Eq for Setting {}
+
+impl Hash for Setting {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.process_id.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Setting {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let mut values = StringBuilder::new();
+        for row in 0..arrays.first().map_or(rows, |array| array.len()) {
+            let mut texts = Vec::with_capacity(2);
+            let mut flag = false;
+            for array in &arrays {
+                match array.data_type() {
+                    DataType::Utf8 => texts.push(array.is_valid(row).then(|| array.as_string::<i32>().value(row).to_owned())),
+                    DataType::Boolean => flag = array.is_valid(row) && array.as_boolean().value(row),
+                    _ => {}
+                }
+            }
+            values.append_option(self.value(&texts, flag)?);
+        }
+        Ok(ColumnarValue::Array(Arc::new(values.finish())))
+    }
+}
+
+/// `pg_sleep(seconds)`: waits without holding a thread, and ends at once when its statement does.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Sleep {
+    signature: Signature,
+}
+
+impl Default for Sleep {
+    fn default() -> Self {
+        Self { signature: Signature::exact(vec![DataType::Float64], Volatility::Volatile) }
+    }
+}
+
+impl ScalarUDFImpl for Sleep {
+    fn name(&self) -> &str {
+        "pg_sleep"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        exec_err!("pg_sleep waits, it cannot be folded")
+    }
+}
+
+#[async_trait]
+impl AsyncScalarUDFImpl for Sleep {
+    async fn invoke_async_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let Some(array) = arrays.first() else { return exec_err!("pg_sleep needs a number of seconds") };
+        let mut done = StringBuilder::new();
+        for seconds in array.as_primitive::<Float64Type>() {
+            match seconds {
+                Some(seconds) => {
+                    if let Ok(time) = Duration::try_from_secs_f64(seconds.max(0.0)) {
+                        tokio::time::sleep(time).await;
+                    }
+                    done.append_value("");
+                }
+                None => done.append_null(),
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(done.finish()) as ArrayRef))
+    }
+}
