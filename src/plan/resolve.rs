@@ -63,12 +63,18 @@ impl TemporaryTables for NoTemporaryTables {
 }
 
 /// Everything that a statement's names mean.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Resolved {
     tables: HashMap<TableReference, Arc<dyn TableSource>>,
     versions: HashMap<(TableReference, TableVersion), Arc<dyn TableSource>>,
     views: HashMap<String, Arc<ResolvedView>>,
     unresolved: HashMap<TableReference, Report>,
+}
+
+impl std::fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolved").field("tables", &self.tables.keys()).field("views", &self.views.keys()).finish_non_exhaustive()
+    }
 }
 
 impl Resolved {

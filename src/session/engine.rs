@@ -23,7 +23,7 @@ impl QueryPlanner for FeaturePlanner {
     async fn create_physical_plan(
         &self,
         plan: &LogicalPlan,
-        state: &SessionState,
+        state: &dyn datafusion::catalog::Session,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner)]).create_physical_plan(plan, state).await
     }
@@ -53,7 +53,7 @@ pub fn view_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
 /// The same state at this time zone, with the statement's time of day.
 pub fn at_time_zone(state: &SessionState, zone: &str) -> SessionState {
     let mut state = state.clone();
-    state.mark_start_execution(Arc::clone(state.config_options()));
+    state.mark_start_execution();
     if state.config_options().execution.time_zone.as_deref() != Some(zone) {
         state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
     }

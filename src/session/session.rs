@@ -72,7 +72,8 @@ struct Portal {
     prepared: Prepared,
     values: Vec<ScalarValue>,
     formats: Vec<i16>,
-    suspended: Option<Rows>,
+    /// Behind a lock because a stream is not `Sync`, which a session that waits must be.
+    suspended: Mutex<Option<Rows>>,
     started: bool,
 }
 
@@ -325,7 +326,7 @@ impl Backend for Session {
             .collect::<Result<Vec<_>, _>>()?;
         self.portals.insert(
             portal.to_owned(),
-            Portal { prepared, values, formats: result_formats, suspended: None, started: false },
+            Portal { prepared, values, formats: result_formats, suspended: Mutex::new(None), started: false },
         );
         Ok(())
     }
@@ -338,7 +339,7 @@ impl Backend for Session {
     async fn execute(&mut self, portal: &str) -> Result<Response, Report> {
         self.last_activity = Instant::now();
         let found = self.portals.get_mut(portal).ok_or_else(|| Self::unknown_portal(portal))?;
-        if let Some(rows) = found.suspended.take() {
+        if let Some(rows) = found.suspended.get_mut().take() {
             return Ok(Response::Rows(rows));
         }
         let Some(statement) = found.prepared.statement.clone() else { return Ok(Response::Empty) };
@@ -368,7 +369,7 @@ impl Backend for Session {
 
     fn suspend(&mut self, portal: &str, rows: Rows) {
         if let Some(found) = self.portals.get_mut(portal) {
-            found.suspended = Some(rows);
+            *found.suspended.get_mut() = Some(rows);
         }
     }
 

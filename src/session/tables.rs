@@ -216,7 +216,7 @@ impl Session {
             }
             CopySource::Query(_) => Err(Report::new(SqlState::SYNTAX_ERROR, "COPY FROM needs a table")),
             CopySource::Table { table_name, columns } if to => {
-                let query = table_query(table_name, columns);
+                let query = table_query(table_name, columns)?;
                 let rows = self.query(&SqlStatement::Query(Box::new(query)), parsed, "COPY").await?;
                 Ok(Response::CopyOut(rows, options))
             }
@@ -313,7 +313,7 @@ impl Session {
         if values.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = table_query(ObjectName::from(vec![Ident::new("values")]), vec![]);
+        let mut query = table_query(ObjectName::from(vec![Ident::new("values")]), vec![])?;
         if let SetExpr::Select(select) = query.body.as_mut() {
             select.from.clear();
             select.projection = values
@@ -339,18 +339,11 @@ impl Session {
 }
 
 /// `SELECT columns FROM table`.
-fn table_query(table: ObjectName, columns: Vec<Ident>) -> Query {
+fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Query, Report> {
     let items = if columns.is_empty() { "*" } else { "1" };
     let text = format!("SELECT {items} FROM t");
     // The shape comes from the parser, the names are put into the tree: none is printed to be parsed again.
-    let mut query = match crate::sql::parse_entity_query(&text) {
-        Ok(query) => *query,
-        Err(_) => return Query::from(SetExpr::Values(datafusion::sql::sqlparser::ast::Values {
-            explicit_row: false,
-            value_keyword: false,
-            rows: vec![],
-        })),
-    };
+    let mut query = *crate::sql::parse_entity_query(&text)?;
     if let SetExpr::Select(select) = query.body.as_mut() {
         if let Some(from) = select.from.first_mut()
             && let datafusion::sql::sqlparser::ast::TableFactor::Table { name, .. } = &mut from.relation
@@ -361,7 +354,7 @@ fn table_query(table: ObjectName, columns: Vec<Ident>) -> Query {
             select.projection = columns.into_iter().map(|column| SelectItem::UnnamedExpr(Expr::Identifier(column))).collect();
         }
     }
-    query
+    Ok(query)
 }
 
 /// The columns of a table that a list names; all of them without a list.
