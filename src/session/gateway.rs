@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +17,7 @@ use crate::config::{AuthMethod, Config};
 use crate::error::{Report, SqlState};
 use crate::plan::Planner;
 use crate::registry::RegistryStore;
+use crate::telemetry::Counters;
 
 /// A running gateway.
 pub struct FeatureGateway {
@@ -32,7 +32,8 @@ pub struct FeatureGateway {
     /// Fixed settings, for `AS SELECT` views.
     pub view_state: Arc<SessionState>,
     sessions: Arc<Mutex<HashMap<i32, Connected>>>,
-    statements: AtomicU64,
+    /// What happened since the start.
+    pub counters: Counters,
 }
 
 /// One connected client, as others see it.
@@ -58,7 +59,7 @@ impl FeatureGateway {
     /// A gateway over an open registry and catalogs.
     pub fn new(config: Config, registry: Arc<RegistryStore>, planner: Planner, runtime: Arc<RuntimeEnv>) -> Self {
         let view_state = Arc::new(engine::view_state(&runtime));
-        Self { config, registry, planner, runtime, view_state, sessions: Arc::default(), statements: AtomicU64::new(0) }
+        Self { config, registry, planner, runtime, view_state, sessions: Arc::default(), counters: Counters::default() }
     }
 
     /// The server's memory.
@@ -90,11 +91,6 @@ impl FeatureGateway {
     /// Process ids and users of the connected clients.
     pub fn connected(&self) -> Vec<(i32, String)> {
         self.sessions.lock().iter().map(|(process_id, client)| (*process_id, client.user.clone())).collect()
-    }
-
-    /// A number for a statement, unique in this process.
-    pub fn next_statement(&self) -> u64 {
-        self.statements.fetch_add(1, Ordering::Relaxed)
     }
 
     fn with(&self, process_id: i32, act: impl FnOnce(&Connected)) -> bool {

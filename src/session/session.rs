@@ -104,8 +104,6 @@ impl Settings for SharedVars {
 
 /// The statement that runs now, for its log line.
 pub(super) struct Running {
-    /// Its number.
-    pub number: u64,
     /// Its text.
     pub text: String,
     /// When it began.

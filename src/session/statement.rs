@@ -23,6 +23,7 @@ use crate::pg_type::PgType;
 use crate::plan::{Parameters, StatementSettings};
 use crate::registry::{HistoryEntry, RegistryChange, RegistrySnapshot};
 use crate::sql::{ObjectKind, Show, Statement, StatementText};
+use crate::telemetry::StatementLine;
 
 /// A statement about to run.
 pub(super) struct Parsed {
@@ -57,7 +58,7 @@ pub(super) fn ends_transaction(statement: &StatementText) -> bool {
 impl Session {
     /// Notes what runs, for the log.
     pub(super) fn begin_statement(&mut self, statement: &StatementText) {
-        self.running = Some(Running { number: self.gateway.next_statement(), text: statement.text.clone(), began: Instant::now() });
+        self.running = Some(Running { text: statement.text.clone(), began: Instant::now() });
     }
 
     /// Runs a statement to its answer.
@@ -342,15 +343,19 @@ impl Session {
 
     pub(super) fn log_statement(&mut self, outcome: Result<u64, &Report>) {
         let Some(running) = self.running.take() else { return };
-        crate::telemetry::statement(&crate::telemetry::StatementLine {
-            process_id: self.process_id,
+        let rows = outcome.as_ref().ok().copied().unwrap_or(0);
+        let error = outcome.err();
+        self.gateway.counters.statement(rows, error.map(|report| report.sqlstate));
+        let line = StatementLine {
+            session: self.process_id,
             user: &self.user,
-            number: running.number,
             text: &running.text,
             duration: running.began.elapsed(),
-            rows: outcome.as_ref().ok().copied(),
-            sqlstate: outcome.err().map(|report| report.sqlstate),
-        });
+            rows,
+            error,
+            ..StatementLine::default()
+        };
+        line.log();
     }
 }
 

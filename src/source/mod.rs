@@ -15,6 +15,7 @@ mod error;
 pub mod iceberg;
 mod reference;
 mod snapshot;
+mod summary;
 pub mod sql;
 
 pub use cache::{DEFAULT_CACHE_BYTES, FileCache};
