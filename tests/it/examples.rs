@@ -1,0 +1,1 @@
+//! `sql/*.sql` and the README's snippets run as they stand.

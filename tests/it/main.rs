@@ -1,0 +1,9 @@
+//! All tests that need a running gateway, in one binary: linking the engine twice costs more than any of them.
+//!
+//! Each file is about one thing a user does; `support` starts gateways on free ports over small warehouses of their own.
+
+mod examples;
+mod session;
+mod slt;
+mod sources;
+mod support;

@@ -1,0 +1,5 @@
+//! One client's statements, transactions and interruptions.
+
+mod extended;
+mod stopping;
+mod transactions;

@@ -1,0 +1,3 @@
+//! Tables as others write them.
+
+mod fixtures;
