@@ -32,7 +32,7 @@ impl Server {
         let runtime = runtime(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = Storage::new(config.registry_properties())?;
-        let registry = RegistryStore::open(storage, &config.registry, config.registry_refresh, Arc::clone(&clock)).await?;
+        let registry = RegistryStore::open_with(storage, &config.registry, Arc::clone(&clock), config.registry_refresh).await?;
         let planner = Planner {
             project: config.project.clone(),
             sources: Arc::new(sources(&config)?),

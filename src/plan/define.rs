@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::DataType as SqlDataType;
 
 use super::feature_view::{field_id, is_time};
 use super::resolve::timestamp;
-use super::{Planner, StatementSettings, error};
+use super::{Planner, StatementSettings};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::exec::point_in_time_join::comparable_keys;
 use crate::pg_type::PgType;
@@ -20,7 +20,7 @@ use crate::registry::{
 };
 use crate::source::{SnapshotRef, TableIdent};
 use crate::sql::{CreateEntity, CreateFeatureView, Drop, EntityRef, FeatureDefinition, Ident, ObjectKind, PinClause, SourceClause, SourceName};
-use crate::table::SnapshotTable;
+use crate::table::{SnapshotTable, TableOptions};
 
 /// The source of a view under creation.
 struct Source {
@@ -190,7 +190,7 @@ impl Planner {
                 let position = table.parts.first().map_or(1, |part| part.position);
                 let snapshot = self.snapshot(&ident, &at, settings).await.map_err(|report| report.position(position))?;
                 let name = ident.to_string();
-                let schema = SnapshotTable::new(Arc::clone(&snapshot)).map_err(|failure| error::without_position(&failure))?.schema();
+                let schema = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?.schema();
                 let source = ViewSource::Table {
                     catalog: ident.catalog,
                     schema: ident.schema,

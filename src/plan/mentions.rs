@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
 use datafusion::sql::planner::object_name_to_table_reference;
-use datafusion::sql::sqlparser::ast::{TableFactor, TableVersion, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, TableFactor, TableVersion, Visit, Visitor};
 
 use super::functions::{EntityRows, RetrievalCall, is_retrieval};
 use crate::error::{Report, SqlState};
+use crate::table::METADATA_COLUMNS;
 
 /// What a statement mentions.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Mentions {
     pub relations: Vec<(TableReference, Option<TableVersion>)>,
     /// Views named by feature references.
     pub views: BTreeSet<String>,
+    /// Whether a metadata column of a source table is named (`_file`, `_pos`, …): only then do tables show them.
+    pub metadata_columns: bool,
 }
 
 impl Mentions {
@@ -41,6 +44,18 @@ struct Collector<'a> {
 
 impl Visitor for Collector<'_> {
     type Break = Report;
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Report> {
+        let last = match expression {
+            Expr::Identifier(ident) => Some(ident),
+            Expr::CompoundIdentifier(parts) => parts.last(),
+            _ => None,
+        };
+        if last.is_some_and(|ident| METADATA_COLUMNS.contains(&ident.value.as_str())) {
+            self.mentions.metadata_columns = true;
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Report> {
         let TableFactor::Table { name, args, version, .. } = factor else {
@@ -83,6 +98,7 @@ impl Collector<'_> {
                 }
             }
             self.mentions.views.extend(inner.views);
+            self.mentions.metadata_columns |= inner.metadata_columns;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use crate::catalog::SystemRelations;
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
 use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
-use crate::table::SnapshotTable;
+use crate::table::{SnapshotTable, TableOptions};
 
 /// Snapshots that this transaction has seen.
 #[derive(Debug, Default)]
@@ -107,8 +107,9 @@ enum Found {
 impl Planner {
     /// Resolves all that `mentions` names.
     pub(super) async fn resolve(&self, mentions: &Mentions, settings: &StatementSettings<'_>) -> Result<Resolved, Report> {
+        let options = TableOptions { metadata_columns: mentions.metadata_columns };
         let relations = mentions.relations.iter().map(|(name, version)| async move {
-            let found = self.relation(name, version.as_ref(), settings).await?;
+            let found = self.relation(name, version.as_ref(), options, settings).await?;
             Ok::<_, Report>((name.clone(), version.clone(), found))
         });
         let views = mentions.views.iter().map(|name| async move {
@@ -134,13 +135,19 @@ impl Planner {
         Ok(resolved)
     }
 
-    async fn relation(&self, name: &TableReference, version: Option<&TableVersion>, settings: &StatementSettings<'_>) -> Result<Found, Report> {
+    async fn relation(
+        &self,
+        name: &TableReference,
+        version: Option<&TableVersion>,
+        options: TableOptions,
+        settings: &StatementSettings<'_>,
+    ) -> Result<Found, Report> {
         let (schema, table) = match name {
             TableReference::Full { catalog, schema, table } if **catalog != *self.project => {
                 let ident = TableIdent { catalog: catalog.to_string(), schema: schema.to_string(), table: table.to_string() };
                 let at = version.map(snapshot_ref).transpose()?.unwrap_or(SnapshotRef::Current);
                 let snapshot = self.snapshot(&ident, &at, settings).await?;
-                return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot).map_err(|error| super::error::without_position(&error))?)));
+                return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot, options)?)));
             }
             TableReference::Full { schema, table, .. } | TableReference::Partial { schema, table } => (Some(&**schema), &**table),
             TableReference::Bare { table } => (None, &**table),
@@ -226,7 +233,7 @@ impl Planner {
                     Some(Pin::Timestamp(text)) => SnapshotRef::Timestamp(timestamp(text)?),
                 };
                 let snapshot = self.snapshot(&ident, &at, settings).await?;
-                let table = SnapshotTable::new(Arc::clone(&snapshot)).map_err(|error| super::error::without_position(&error))?;
+                let table = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?;
                 Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
             }
             ViewSource::Query { sql } => {

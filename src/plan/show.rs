@@ -11,14 +11,14 @@ use futures::future::join_all;
 
 use super::feature_view::field_id;
 use super::resolve::unknown_view;
-use super::{Planner, StatementSettings, error};
+use super::{Planner, StatementSettings};
 use crate::catalog::{self, LiveView, Status, StoreState};
 use crate::error::{Notice, Report, SqlState, perhaps_you_meant};
 use crate::pg_type::PgType;
 use crate::registry::{ColumnBinding, FeatureView, ViewSource, entity_definition, feature_view_definition};
 use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
 use crate::sql::{Describe, Ident, ObjectKind, Show};
-use crate::table::SnapshotTable;
+use crate::table::{SnapshotTable, TableOptions};
 
 /// What never changes about this gateway.
 #[derive(Debug, Clone, Default)]
@@ -134,7 +134,7 @@ impl Planner {
                 let ident = self.table_ident(name)?;
                 let position = name.parts.first().map_or(1, |part| part.position);
                 let snapshot = self.snapshot(&ident, &SnapshotRef::Current, settings).await.map_err(|report| report.position(position))?;
-                let table = SnapshotTable::new(snapshot).map_err(|failure| error::without_position(&failure))?;
+                let table = SnapshotTable::new(snapshot, TableOptions::default())?;
                 let rows = table
                     .schema()
                     .fields()
@@ -160,7 +160,7 @@ impl Planner {
     async fn with_current_names(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> FeatureView {
         let mut view = view.clone();
         let Ok(Some(snapshot)) = self.view_snapshot(&view, settings).await else { return view };
-        let Ok(table) = SnapshotTable::new(snapshot) else { return view };
+        let Ok(table) = SnapshotTable::new(snapshot, TableOptions::default()) else { return view };
         let schema = table.schema();
         let rename = |binding: &mut ColumnBinding| {
             if let Some(id) = binding.field_id

@@ -319,7 +319,7 @@ impl Session {
             Some(work) => Arc::clone(&work.working),
             None => self.gateway.registry.fresh().await?,
         };
-        let history = if with_history { self.gateway.registry.history(HISTORY_ROWS).await? } else { Vec::new() };
+        let history = if with_history { self.gateway.registry.history(None, HISTORY_ROWS).await? } else { Vec::new() };
         let zone = self.vars.lock().get("TimeZone").unwrap_or("UTC").to_owned();
         Ok(RegistryView { registry, history, state: engine::at_time_zone(&self.state, &zone), ties: Arc::default() })
     }

@@ -3,5 +3,5 @@
 mod arguments;
 mod retrieval;
 
-pub use arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall, is_retrieval};
+pub use arguments::{EntityRows, RetrievalCall, is_retrieval};
 pub use retrieval::{Moment, plan_retrieval};

@@ -284,7 +284,7 @@ impl Planning<'_> {
         }
         let (rows, commit_order): (Arc<dyn FeatureRows>, Option<usize>) = match &view.rows {
             ViewRows::Snapshot { snapshot, .. } => {
-                let rows = SnapshotFeatureRows::new(Arc::clone(snapshot))?;
+                let rows = SnapshotFeatureRows::new(Arc::clone(snapshot)).map_err(external)?;
                 let last = rows.schema().fields().len() - 1;
                 (Arc::new(rows), Some(last))
             }
