@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use featgres::clock::SystemClock;
 use featgres::config::Config;
-use featgres::demo::Warehouse;
+use featgres::demo::warehouse::Warehouse;
 use featgres::error::Report;
 use featgres::server::Server;
 use featgres::session::FeatureGateway;

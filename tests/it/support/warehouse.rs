@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use featgres::demo::Warehouse;
+use featgres::demo::warehouse::Warehouse;
 
 /// One row: text per column, `None` = NULL. Types are those of the schema.
 pub type Cells<'a> = &'a [Option<&'a str>];
