@@ -12,6 +12,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::error;
+use super::fixed_query::FixedQuery;
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::registry::{ColumnBinding, FeatureView, RegistrySnapshot, ViewSource};
 use crate::source::TableSnapshot;
@@ -112,13 +113,11 @@ impl ResolvedView {
 
     /// The view as a relation: keys by the entities' names, times by the source's, features by the view's.
     pub fn relation(&self) -> Result<LogicalPlan, Report> {
-        let input = match &self.rows {
-            ViewRows::Snapshot { table, .. } => {
-                let source = provider_as_source(Arc::clone(table) as Arc<dyn TableProvider>);
-                LogicalPlanBuilder::scan(self.view.name.as_str(), source, None)
-            }
-            ViewRows::Query { plan, .. } => LogicalPlanBuilder::from(plan.as_ref().clone()).alias(self.view.name.as_str()),
+        let provider: Arc<dyn TableProvider> = match &self.rows {
+            ViewRows::Snapshot { table, .. } => Arc::clone(table) as _,
+            ViewRows::Query { plan, planner } => Arc::new(FixedQuery::new(plan.as_ref().clone(), Arc::clone(planner))),
         };
+        let input = LogicalPlanBuilder::scan(self.view.name.as_str(), provider_as_source(provider), None);
         let expressions = self.columns().into_iter().map(|(name, column)| {
             Expr::Column(Column::new(Some(self.view.name.as_str()), self.schema.field(column).name())).alias(name)
         });

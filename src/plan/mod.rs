@@ -19,6 +19,7 @@ mod context;
 mod define;
 mod error;
 mod feature_view;
+mod fixed_query;
 mod functions;
 mod mentions;
 mod parameters;
