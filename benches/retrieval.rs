@@ -64,7 +64,10 @@ async fn main() -> Result<(), Failure> {
         .args([RUNS.to_string(), pattern("entities"), pattern("features")])
         .output()?;
     if !output.status.success() {
-        println!("DuckDB: skipped, {python} cannot run it (FEATGRES_PYTHON): {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default());
+        println!(
+            "DuckDB: skipped, {python} cannot run it (FEATGRES_PYTHON): {}",
+            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()
+        );
         return Ok(());
     }
     let text = String::from_utf8(output.stdout)?;

@@ -80,8 +80,6 @@ impl Columns {
     pub fn finish(self, rows: usize) -> RecordBatch {
         let schema = Arc::new(Schema::new(self.fields));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(Arc::clone(&schema), self.arrays, &options)
-            .unwrap_or_else(|_| RecordBatch::new_empty(schema))
+        RecordBatch::try_new_with_options(Arc::clone(&schema), self.arrays, &options).unwrap_or_else(|_| RecordBatch::new_empty(schema))
     }
 }
-

@@ -60,7 +60,9 @@ pub fn session_functions(facts: &SessionFacts) -> Vec<Arc<ScalarUDF>> {
     ];
     let mut functions: Vec<Arc<ScalarUDF>> = constants
         .into_iter()
-        .map(|(name, value)| Arc::new(ScalarUDF::new_from_impl(Constant { name, value, signature: Signature::nullary(Volatility::Stable) })))
+        .map(|(name, value)| {
+            Arc::new(ScalarUDF::new_from_impl(Constant { name, value, signature: Signature::nullary(Volatility::Stable) }))
+        })
         .collect();
     functions.push(Arc::new(ScalarUDF::new_from_impl(Constant {
         name: "current_schemas",

@@ -12,8 +12,8 @@ mod columns;
 mod feature_store;
 mod functions;
 
-pub use functions::{SessionFacts, Settings, session_functions};
 pub use feature_store::{LiveView, Status, StoreState, entities, feature_views, features, status};
+pub use functions::{SessionFacts, Settings, session_functions};
 
 use crate::registry::RegistrySnapshot;
 

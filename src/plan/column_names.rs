@@ -7,9 +7,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, VisitMut, VisitorMut};
 
 /// Separates a name from the number that makes it unique.
 const SEPARATOR: char = '\u{0}';
@@ -130,9 +128,7 @@ fn strong(expression: &Expr) -> Option<String> {
             other => strong(other).or_else(|| Some(type_name(data_type))),
         },
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
-        Expr::Case { else_result, .. } => {
-            else_result.as_ref().and_then(|last| strong(last)).or_else(|| Some("case".to_owned()))
-        }
+        Expr::Case { else_result, .. } => else_result.as_ref().and_then(|last| strong(last)).or_else(|| Some("case".to_owned())),
         Expr::Array(_) => Some("array".to_owned()),
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Extract { .. } => Some("extract".to_owned()),

@@ -30,15 +30,16 @@ pub struct StatementContext<'a> {
 
 impl<'a> StatementContext<'a> {
     /// Answers from `resolved`, for a statement of this text and these parameters.
-    pub fn new(state: &'a SessionState, resolved: Arc<Resolved>, parameters: Arc<Parameters>, text: Arc<str>, ties: Arc<TieCounter>) -> Self {
+    pub fn new(
+        state: &'a SessionState,
+        resolved: Arc<Resolved>,
+        parameters: Arc<Parameters>,
+        text: Arc<str>,
+        ties: Arc<TieCounter>,
+    ) -> Self {
         let now = state.execution_props().query_execution_start_time;
         let now_micros = now.map(|instant| instant.timestamp_micros()).unwrap_or_default();
-        let relations = FeatureRelations {
-            resolved: Arc::clone(&resolved),
-            parameters,
-            text,
-            moment: Moment { now_micros, ties },
-        };
+        let relations = FeatureRelations { resolved: Arc::clone(&resolved), parameters, text, moment: Moment { now_micros, ties } };
         Self { state, resolved, relation_planners: vec![Arc::new(relations)] }
     }
 }

@@ -19,7 +19,9 @@ use crate::registry::{
     ColumnBinding, Entity, EntityBinding, Feature, FeatureView, JoinKey, Pin, RegistryChange, Scan, TimeToLive, ViewSource,
 };
 use crate::source::{SnapshotRef, TableIdent};
-use crate::sql::{CreateEntity, CreateFeatureView, Drop, EntityRef, FeatureDefinition, Ident, ObjectKind, PinClause, SourceClause, SourceName};
+use crate::sql::{
+    CreateEntity, CreateFeatureView, Drop, EntityRef, FeatureDefinition, Ident, ObjectKind, PinClause, SourceClause, SourceName,
+};
 use crate::table::{SnapshotTable, TableOptions};
 
 /// The source of a view under creation.
@@ -66,7 +68,11 @@ impl Planner {
     }
 
     /// `CREATE FEATURE VIEW`.
-    pub async fn create_feature_view(&self, create: &CreateFeatureView, settings: &StatementSettings<'_>) -> Result<RegistryChange, Report> {
+    pub async fn create_feature_view(
+        &self,
+        create: &CreateFeatureView,
+        settings: &StatementSettings<'_>,
+    ) -> Result<RegistryChange, Report> {
         if let Some(existing) = settings.registry.feature_views.get(&create.name.name)
             && !create.or_replace
         {
@@ -102,7 +108,12 @@ impl Planner {
                 .fields()
                 .iter()
                 .filter(|field| !used.contains(field.name()))
-                .map(|field| Feature { name: field.name().clone(), data_type: PgType::sql_name(field), column: binding(field), comment: None })
+                .map(|field| Feature {
+                    name: field.name().clone(),
+                    data_type: PgType::sql_name(field),
+                    column: binding(field),
+                    comment: None,
+                })
                 .collect(),
         };
         let view = FeatureView {
@@ -227,7 +238,10 @@ impl Planner {
                 let catalogs = self.sources.names();
                 let example = catalogs.first().copied().unwrap_or("catalog");
                 Err(Report::new(SqlState::UNDEFINED_TABLE, format!("source table \"{spelled}\" does not exist"))
-                    .hint(format!("A source table has three parts, as in {example}.schema.{}.", parts.last().map_or("table", |part| &part.name)))
+                    .hint(format!(
+                        "A source table has three parts, as in {example}.schema.{}.",
+                        parts.last().map_or("table", |part| &part.name)
+                    ))
                     .position(position))
             }
         }
@@ -285,10 +299,8 @@ fn find<'a>(column: &Ident, source: &'a Source) -> Result<&'a Field, Report> {
     let names = source.schema.fields().iter().map(|field| field.name().as_str());
     Err(match perhaps_you_meant(&column.name, names) {
         Some(hint) => report.hint(hint),
-        None => report.hint(format!(
-            "It has {}.",
-            source.schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
-        )),
+        None => report
+            .hint(format!("It has {}.", source.schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", "))),
     })
 }
 
@@ -358,12 +370,12 @@ fn bind_entity(
             let found = PgType::sql_name(field);
             return Err(Report::new(
                 SqlState::DATATYPE_MISMATCH,
-                format!("join key \"{}\" of entity \"{name}\" is of type {}, but column \"{}\" is of type {found}", key.name, key.data_type, column.name),
+                format!(
+                    "join key \"{}\" of entity \"{name}\" is of type {}, but column \"{}\" is of type {found}",
+                    key.name, key.data_type, column.name
+                ),
             )
-            .hint(format!(
-                "CREATE ENTITY other KEY ({} {found}), and ENTITIES (other ({})).",
-                column.name, column.name
-            ))
+            .hint(format!("CREATE ENTITY other KEY ({} {found}), and ENTITIES (other ({})).", column.name, column.name))
             .position(column.position));
         }
         bound.push(binding(field));
@@ -371,22 +383,23 @@ fn bind_entity(
     Ok(EntityBinding { entity: name.clone(), columns: bound })
 }
 
-fn new_entity(entity: &EntityRef, source: &Source, settings: &StatementSettings<'_>, new_entities: &mut Vec<Entity>) -> Result<EntityBinding, Report> {
+fn new_entity(
+    entity: &EntityRef,
+    source: &Source,
+    settings: &StatementSettings<'_>,
+    new_entities: &mut Vec<Entity>,
+) -> Result<EntityBinding, Report> {
     let name = &entity.name.name;
     if entity.columns.is_some() {
-        let report =
-            Report::new(SqlState::UNDEFINED_OBJECT, format!("entity \"{name}\" does not exist")).position(entity.name.position);
+        let report = Report::new(SqlState::UNDEFINED_OBJECT, format!("entity \"{name}\" does not exist")).position(entity.name.position);
         return Err(match perhaps_you_meant(name, settings.registry.entities.keys().map(String::as_str)) {
             Some(hint) => report.hint(hint),
             None => report.hint(format!("CREATE ENTITY {name} KEY (…) makes it.")),
         });
     }
     let Some((_, field)) = source.schema.fields().find(name) else {
-        let report = Report::new(
-            SqlState::UNDEFINED_COLUMN,
-            format!("\"{name}\" is neither an entity nor a column of {}", source.name),
-        )
-        .position(entity.name.position);
+        let report = Report::new(SqlState::UNDEFINED_COLUMN, format!("\"{name}\" is neither an entity nor a column of {}", source.name))
+            .position(entity.name.position);
         let names = source.schema.fields().iter().map(|field| field.name().as_str());
         return Err(match perhaps_you_meant(name, names.chain(settings.registry.entities.keys().map(String::as_str))) {
             Some(hint) => report.hint(hint),
@@ -413,7 +426,12 @@ fn new_entity(entity: &EntityRef, source: &Source, settings: &StatementSettings<
 }
 
 /// No name stands twice among the columns of the view's relation.
-fn distinct_names(create: &CreateFeatureView, view: &FeatureView, settings: &StatementSettings<'_>, new_entities: &[Entity]) -> Result<(), Report> {
+fn distinct_names(
+    create: &CreateFeatureView,
+    view: &FeatureView,
+    settings: &StatementSettings<'_>,
+    new_entities: &[Entity],
+) -> Result<(), Report> {
     let mut taken: Vec<(String, &'static str)> = Vec::new();
     let mut take = |name: &str, role: &'static str| -> Result<(), Report> {
         if let Some((_, other)) = taken.iter().find(|(known, _)| known == name) {
@@ -425,7 +443,8 @@ fn distinct_names(create: &CreateFeatureView, view: &FeatureView, settings: &Sta
         Ok(())
     };
     for entity in &view.entities {
-        let registered = settings.registry.entities.get(&entity.entity).or_else(|| new_entities.iter().find(|known| known.name == entity.entity));
+        let registered =
+            settings.registry.entities.get(&entity.entity).or_else(|| new_entities.iter().find(|known| known.name == entity.entity));
         for key in registered.iter().flat_map(|known| &known.keys) {
             take(&key.name, "a join key")?;
         }

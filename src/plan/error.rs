@@ -104,8 +104,9 @@ fn arrow_error(error: &ArrowError) -> Report {
             Report::new(SqlState::INVALID_PARAMETER_VALUE, first_line(message))
         }
         ArrowError::ParquetError(message) => Report::new(SqlState::DATA_CORRUPTED, format!("could not read Parquet data: {message}")),
-        ArrowError::ExternalError(source) => find_report(source.as_ref())
-            .unwrap_or_else(|| Report::new(SqlState::INTERNAL_ERROR, source.to_string())),
+        ArrowError::ExternalError(source) => {
+            find_report(source.as_ref()).unwrap_or_else(|| Report::new(SqlState::INTERNAL_ERROR, source.to_string()))
+        }
         ArrowError::NotYetImplemented(message) => Report::new(SqlState::FEATURE_NOT_SUPPORTED, first_line(message)),
         ArrowError::MemoryError(message) => Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail(first_line(message)),
         other => Report::new(SqlState::INTERNAL_ERROR, first_line(&other.to_string())),
@@ -152,7 +153,8 @@ fn plan_error(message: &str) -> Report {
     if let Some(name) = between(&line, "table '", "' not found") {
         return Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", relation_name(name)));
     }
-    let code = if line.contains("must appear in the GROUP BY") || line.contains("must be part of GROUP BY") || line.contains("in GROUP BY") {
+    let code = if line.contains("must appear in the GROUP BY") || line.contains("must be part of GROUP BY") || line.contains("in GROUP BY")
+    {
         SqlState::GROUPING_ERROR
     } else if line.contains("Projections require unique expression names") || line.contains("duplicate") {
         SqlState::DUPLICATE_COLUMN

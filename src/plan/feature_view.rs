@@ -118,9 +118,10 @@ impl ResolvedView {
             ViewRows::Query { plan, planner } => Arc::new(FixedQuery::new(plan.as_ref().clone(), Arc::clone(planner))),
         };
         let input = LogicalPlanBuilder::scan(self.view.name.as_str(), provider_as_source(provider), None);
-        let expressions = self.columns().into_iter().map(|(name, column)| {
-            Expr::Column(Column::new(Some(self.view.name.as_str()), self.schema.field(column).name())).alias(name)
-        });
+        let expressions = self
+            .columns()
+            .into_iter()
+            .map(|(name, column)| Expr::Column(Column::new(Some(self.view.name.as_str()), self.schema.field(column).name())).alias(name));
         input
             .and_then(|builder| builder.project(expressions.collect::<Vec<_>>()))
             .and_then(LogicalPlanBuilder::build)
@@ -154,7 +155,10 @@ impl ResolvedView {
 
 /// Whether a column of this type can say when a row is true.
 pub fn is_time(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Date32 | DataType::Timestamp(TimeUnit::Nanosecond | TimeUnit::Microsecond | TimeUnit::Millisecond | TimeUnit::Second, _))
+    matches!(
+        data_type,
+        DataType::Date32 | DataType::Timestamp(TimeUnit::Nanosecond | TimeUnit::Microsecond | TimeUnit::Millisecond | TimeUnit::Second, _)
+    )
 }
 
 /// The view's table is the one it was created over.

@@ -149,8 +149,13 @@ fn build(
     resolved: &Arc<resolve::Resolved>,
     parameters: &Arc<Parameters>,
 ) -> datafusion::error::Result<LogicalPlan> {
-    let context =
-        StatementContext::new(settings.state, Arc::clone(resolved), Arc::clone(parameters), Arc::clone(&settings.text), Arc::clone(&settings.ties));
+    let context = StatementContext::new(
+        settings.state,
+        Arc::clone(resolved),
+        Arc::clone(parameters),
+        Arc::clone(&settings.text),
+        Arc::clone(&settings.ties),
+    );
     let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
     SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser))
         .sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)

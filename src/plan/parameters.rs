@@ -47,9 +47,7 @@ impl Parameters {
         self.types
             .iter()
             .enumerate()
-            .map(|(index, data_type)| {
-                data_type.as_ref().map(|known| Arc::new(Field::new(format!("${}", index + 1), known.clone(), true)))
-            })
+            .map(|(index, data_type)| data_type.as_ref().map(|known| Arc::new(Field::new(format!("${}", index + 1), known.clone(), true))))
             .collect()
     }
 

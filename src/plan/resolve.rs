@@ -261,9 +261,7 @@ fn snapshot_ref(version: &TableVersion) -> Result<SnapshotRef, Report> {
     };
     match version {
         TableVersion::VersionAsOf(expression) => match constant(expression) {
-            Some(Value::Number(digits, _)) => {
-                digits.parse().map(SnapshotRef::Snapshot).map_err(|_| invalid(expression))
-            }
+            Some(Value::Number(digits, _)) => digits.parse().map(SnapshotRef::Snapshot).map_err(|_| invalid(expression)),
             Some(Value::SingleQuotedString(name)) => Ok(SnapshotRef::TagOrBranch(name)),
             _ => Err(invalid(expression)),
         },
@@ -299,7 +297,7 @@ fn constant(expression: &Expr) -> Option<Value> {
 
 /// A timestamp literal in UTC, to microseconds since 1970.
 pub(super) fn timestamp(text: &str) -> Result<i64, Report> {
-    arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text)
-        .map(|instant| instant.timestamp_micros())
-        .map_err(|_| Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type timestamp with time zone: \"{text}\"")))
+    arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text).map(|instant| instant.timestamp_micros()).map_err(|_| {
+        Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type timestamp with time zone: \"{text}\""))
+    })
 }

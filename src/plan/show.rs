@@ -47,10 +47,8 @@ impl Planner {
             Show::Objects(ObjectKind::FeatureService) => Ok(texts(&["name", "features", "comment"], &[])),
             Show::Status => Ok(catalog::status(registry, &self.status())),
             Show::Create(ObjectKind::FeatureView, name) => {
-                let view = registry
-                    .feature_views
-                    .get(&name.name)
-                    .ok_or_else(|| unknown_view(registry, &name.name).position(name.position))?;
+                let view =
+                    registry.feature_views.get(&name.name).ok_or_else(|| unknown_view(registry, &name.name).position(name.position))?;
                 let view = self.with_current_names(view, settings).await;
                 Ok(texts(&["definition"], &[vec![Some(feature_view_definition(&view))]]))
             }
@@ -66,7 +64,8 @@ impl Planner {
                 }
             },
             Show::Create(ObjectKind::FeatureService, name) => {
-                Err(Report::new(SqlState::UNDEFINED_OBJECT, format!("feature service \"{}\" does not exist", name.name)).position(name.position))
+                Err(Report::new(SqlState::UNDEFINED_OBJECT, format!("feature service \"{}\" does not exist", name.name))
+                    .position(name.position))
             }
             Show::Catalogs => {
                 let rows = self
@@ -103,10 +102,8 @@ impl Planner {
         match describe {
             Describe::FeatureView(name) => {
                 let registry = &settings.registry;
-                let view = registry
-                    .feature_views
-                    .get(&name.name)
-                    .ok_or_else(|| unknown_view(registry, &name.name).position(name.position))?;
+                let view =
+                    registry.feature_views.get(&name.name).ok_or_else(|| unknown_view(registry, &name.name).position(name.position))?;
                 let resolved = self.view(view, settings).await?;
                 let rows = resolved
                     .columns()
@@ -204,9 +201,11 @@ impl Planner {
             state.history = settings.history.clone();
         }
         if table == "feature_views" {
-            let asked = settings.registry.feature_views.values().map(|view| async move {
-                (view.name.clone(), self.view_snapshot(view, settings).await)
-            });
+            let asked = settings
+                .registry
+                .feature_views
+                .values()
+                .map(|view| async move { (view.name.clone(), self.view_snapshot(view, settings).await) });
             for (name, answer) in join_all(asked).await {
                 match answer {
                     Ok(Some(snapshot)) => {
@@ -214,7 +213,8 @@ impl Planner {
                     }
                     Ok(None) => {}
                     Err(report) => {
-                        let notice = Notice::warning(report.sqlstate, format!("the source of feature view \"{name}\" cannot be read: {report}"));
+                        let notice =
+                            Notice::warning(report.sqlstate, format!("the source of feature view \"{name}\" cannot be read: {report}"));
                         settings.notices.lock().push(notice);
                     }
                 }

@@ -101,7 +101,10 @@ impl Given {
             return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, "COPY delimiter and quote must be different"));
         }
         if matches!(options.delimiter, b'\n' | b'\r') || options.null.contains(['\n', '\r']) {
-            return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, "COPY delimiter and null representation cannot use newline or carriage return"));
+            return Err(Report::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "COPY delimiter and null representation cannot use newline or carriage return",
+            ));
         }
         Ok(options)
     }
@@ -118,7 +121,8 @@ fn utf8(encoding: &str) -> Result<(), Report> {
     if encoding.replace('-', "").eq_ignore_ascii_case("utf8") {
         return Ok(());
     }
-    Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY ENCODING '{encoding}' is not supported")).hint("Text is always UTF8 here."))
+    Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY ENCODING '{encoding}' is not supported"))
+        .hint("Text is always UTF8 here."))
 }
 
 fn unsupported(option: &str) -> Report {

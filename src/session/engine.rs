@@ -12,7 +12,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::StatementPool;
-use crate::exec::point_in_time_join::{PointInTimePlanner, PruneFeatures};
+use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl QueryPlanner for FeaturePlanner {
         plan: &LogicalPlan,
         state: &dyn datafusion::catalog::Session,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner)]).create_physical_plan(plan, state).await
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimeJoinPlanner)]).create_physical_plan(plan, state).await
     }
 }
 

@@ -113,8 +113,7 @@ impl Gateway for SharedGateway {
                 .hint(format!("The database of this server is \"{}\".", gateway.config.project)));
         }
         let interrupt = Arc::new(Interrupt::new());
-        let connected =
-            Connected { secret: startup.secret.clone(), interrupt: Arc::clone(&interrupt), user: startup.user.clone() };
+        let connected = Connected { secret: startup.secret.clone(), interrupt: Arc::clone(&interrupt), user: startup.user.clone() };
         gateway.sessions.lock().insert(startup.process_id, connected);
         let registration = Registration { sessions: Arc::clone(&gateway.sessions), process_id: startup.process_id };
         Session::open(Arc::clone(gateway), startup, interrupt, registration)

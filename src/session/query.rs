@@ -48,30 +48,41 @@ impl Session {
         Ok(Ready { physical, columns: columns(&planned), view })
     }
 
-    fn stream(&self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
+    fn stream(&mut self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
         let pool = Arc::new(StatementPool::new(self.gateway.memory(), self.gateway.memory_per_query()));
+        if let Some(running) = &mut self.running {
+            running.pool = Some(Arc::clone(&pool));
+        }
         let context = engine::task_context(&ready.view.state, pool);
         let stream = execute_stream(ready.physical, context).map_err(|failure| plan::without_position(&failure))?;
         let ties = Arc::clone(&ready.view.ties);
         let notices = Arc::clone(&self.notices);
         // The end of the rows is where the number of ties is known: an empty last step that tells it.
-        let told = futures::stream::once(async move {
-            let rows = ties.take();
-            if rows > 0 {
-                let notice = Notice::notice(format!(
-                    "{rows} entity {} decided by commit order or content: several feature rows had the same key and time",
-                    if rows == 1 { "row was" } else { "rows were" }
-                ));
-                notices.lock().push(notice.hint("A CREATED TIMESTAMP, or row lineage (Iceberg format 3), keeps such ties stable across rewrites of the table."));
-            }
-            None
-        });
+        let told =
+            futures::stream::once(async move {
+                let rows = ties.take();
+                if rows > 0 {
+                    let notice = Notice::notice(format!(
+                        "{rows} entity {} decided by commit order or content: several feature rows had the same key and time",
+                        if rows == 1 { "row was" } else { "rows were" }
+                    ));
+                    notices.lock().push(notice.hint(
+                        "A CREATED TIMESTAMP, or row lineage (Iceberg format 3), keeps such ties stable across rewrites of the table.",
+                    ));
+                }
+                None
+            });
         let rows = stream.map(|batch| Some(batch.map_err(|failure| plan::without_position(&failure))));
         Ok(rows.chain(told).filter_map(std::future::ready).boxed())
     }
 
     /// Plans and runs a query to its end, for statements that need all its rows at once.
-    pub(super) async fn collect(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
+    pub(super) async fn collect(
+        &mut self,
+        sql: &SqlStatement,
+        parameters: Parameters,
+        text: &Arc<str>,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
         let ready = self.ready(sql, parameters, text).await?;
         let fields: Vec<Field> = ready.columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
         let schema = Arc::new(Schema::new(fields));
@@ -142,7 +153,9 @@ impl Session {
         declared: &[Option<PgType>],
     ) -> Result<(Vec<PgType>, Option<Arc<[Column]>>), Report> {
         match &statement.statement {
-            Statement::Show(Show::Objects(_) | Show::Status | Show::Create(..) | Show::Catalogs | Show::Schemas { .. } | Show::Tables { .. })
+            Statement::Show(
+                Show::Objects(_) | Show::Status | Show::Create(..) | Show::Catalogs | Show::Schemas { .. } | Show::Tables { .. },
+            )
             | Statement::Describe(_) => {
                 let view = self.view_of_registry(false).await?;
                 let settings = view.settings(self, text);
@@ -158,7 +171,12 @@ impl Session {
         }
     }
 
-    async fn shape_sql(&mut self, sql: &SqlStatement, text: &Arc<str>, declared: &[Option<PgType>]) -> Result<(Vec<PgType>, Option<Arc<[Column]>>), Report> {
+    async fn shape_sql(
+        &mut self,
+        sql: &SqlStatement,
+        text: &Arc<str>,
+        declared: &[Option<PgType>],
+    ) -> Result<(Vec<PgType>, Option<Arc<[Column]>>), Report> {
         match sql {
             SqlStatement::Query(_) => {
                 let (planned, parameters) = self.describe_query(sql, text, declared, &[]).await?;

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use super::backend::{Backend, Interrupt, Startup};
 use super::engine;
 use super::gateway::{FeatureGateway, Registration};
+use super::memory::StatementPool;
 use super::response::{Column, Notice, OutputSettings, Response, Rows, TransactionStatus};
 use super::statement::Parsed;
 use super::temp_tables::TempTables;
@@ -108,6 +109,8 @@ pub(super) struct Running {
     pub text: String,
     /// When it began.
     pub began: Instant,
+    /// The memory that it uses, once it runs operators.
+    pub pool: Option<Arc<StatementPool>>,
 }
 
 impl Session {
@@ -283,8 +286,11 @@ impl Backend for Session {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
         if self.prepared.len() >= MAX_PREPARED {
-            return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session holds at most {MAX_PREPARED} prepared statements"))
-                .hint("Close or DEALLOCATE some."));
+            return Err(Report::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a session holds at most {MAX_PREPARED} prepared statements"),
+            )
+            .hint("Close or DEALLOCATE some."));
         }
         if name.is_empty() {
             self.prepared.remove("");
@@ -322,10 +328,8 @@ impl Backend for Session {
             .iter()
             .map(|array| ScalarValue::try_from_array(array, 0).map_err(|failure| crate::plan::without_position(&failure)))
             .collect::<Result<Vec<_>, _>>()?;
-        self.portals.insert(
-            portal.to_owned(),
-            Portal { prepared, values, formats: result_formats, suspended: Mutex::new(None), started: false },
-        );
+        self.portals
+            .insert(portal.to_owned(), Portal { prepared, values, formats: result_formats, suspended: Mutex::new(None), started: false });
         Ok(())
     }
 
@@ -344,10 +348,7 @@ impl Backend for Session {
         if found.started {
             // Executed to its end before: PostgreSQL gives no more rows, and refuses to repeat an effect.
             let Some(columns) = found.prepared.columns.clone() else {
-                return Err(Report::new(
-                    SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!("portal \"{portal}\" cannot be run"),
-                ));
+                return Err(Report::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{portal}\" cannot be run")));
             };
             return Ok(Response::Rows(Rows {
                 columns,

@@ -9,9 +9,7 @@ use std::time::Instant;
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{
-    DiscardObject, ObjectType, Reset, Statement as SqlStatement,
-};
+use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statement as SqlStatement};
 
 use super::response::{Column, Response, Rows};
 use super::session::{Prepared, Running, Session};
@@ -58,7 +56,7 @@ pub(super) fn ends_transaction(statement: &StatementText) -> bool {
 impl Session {
     /// Notes what runs, for the log.
     pub(super) fn begin_statement(&mut self, statement: &StatementText) {
-        self.running = Some(Running { text: statement.text.clone(), began: Instant::now() });
+        self.running = Some(Running { text: statement.text.clone(), began: Instant::now(), pool: None });
     }
 
     /// Runs a statement to its answer.
@@ -196,23 +194,21 @@ impl Session {
                 self.transaction.release(&settings::ident(&name))?;
                 Ok(done("RELEASE"))
             }
-            SqlStatement::Discard { object_type } => {
-                match object_type {
-                    DiscardObject::ALL => {
-                        if self.transaction.holds() {
-                            return Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot run inside a transaction block"));
-                        }
-                        self.discard_all();
-                        Ok(done("DISCARD ALL"))
+            SqlStatement::Discard { object_type } => match object_type {
+                DiscardObject::ALL => {
+                    if self.transaction.holds() {
+                        return Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot run inside a transaction block"));
                     }
-                    DiscardObject::PLANS => Ok(done("DISCARD PLANS")),
-                    DiscardObject::SEQUENCES => Ok(done("DISCARD SEQUENCES")),
-                    DiscardObject::TEMP => {
-                        self.temp_tables.clear();
-                        Ok(done("DISCARD TEMP"))
-                    }
+                    self.discard_all();
+                    Ok(done("DISCARD ALL"))
                 }
-            }
+                DiscardObject::PLANS => Ok(done("DISCARD PLANS")),
+                DiscardObject::SEQUENCES => Ok(done("DISCARD SEQUENCES")),
+                DiscardObject::TEMP => {
+                    self.temp_tables.clear();
+                    Ok(done("DISCARD TEMP"))
+                }
+            },
             SqlStatement::CreateTable(create) => self.create_temp_table(create, parsed).await,
             SqlStatement::Insert(insert) => self.insert(insert, parsed).await,
             SqlStatement::Truncate(truncate) => {
@@ -352,6 +348,7 @@ impl Session {
             text: &running.text,
             duration: running.began.elapsed(),
             rows,
+            peak_memory: running.pool.map_or(0, |pool| pool.peak() as u64),
             error,
             ..StatementLine::default()
         };

@@ -78,7 +78,10 @@ impl Session {
         let name = match parts.as_slice() {
             [name] => name.clone(),
             [_, name] if in_temp => name.clone(),
-            _ => return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE TABLE in a catalog is not supported yet").hint("CREATE TEMP TABLE makes a table of this session.")),
+            _ => {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE TABLE in a catalog is not supported yet")
+                    .hint("CREATE TEMP TABLE makes a table of this session."));
+            }
         };
         if !create.temporary && !in_temp {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "CREATE TABLE without TEMP is not supported")
@@ -98,7 +101,11 @@ impl Session {
             if !create.constraints.is_empty() || create.like.is_some() {
                 return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "constraints and LIKE are not supported on temporary tables"));
             }
-            let fields = create.columns.iter().map(|column| column_field(&column.name, &column.data_type, column.options.iter().map(|option| &option.option))).collect::<Result<Vec<_>, _>>()?;
+            let fields = create
+                .columns
+                .iter()
+                .map(|column| column_field(&column.name, &column.data_type, column.options.iter().map(|option| &option.option)))
+                .collect::<Result<Vec<_>, _>>()?;
             self.temp_tables.create(&name, checked_schema(fields)?, on_commit)?;
             return Ok(done(tag));
         };
@@ -266,7 +273,13 @@ impl Session {
     }
 
     /// `PREPARE name (types) AS …`.
-    pub(super) async fn prepare_sql(&mut self, name: &str, types: &[SqlDataType], statement: SqlStatement, parsed: &Parsed) -> Result<Response, Report> {
+    pub(super) async fn prepare_sql(
+        &mut self,
+        name: &str,
+        types: &[SqlDataType],
+        statement: SqlStatement,
+        parsed: &Parsed,
+    ) -> Result<Response, Report> {
         if self.prepared.contains_key(name) {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
@@ -291,9 +304,10 @@ impl Session {
     /// `EXECUTE name (values)`.
     pub(super) async fn execute_sql(&mut self, name: Option<&ObjectName>, values: &[Expr], parsed: &Parsed) -> Result<Response, Report> {
         let name = name.map(setting_name).unwrap_or_default().to_lowercase();
-        let prepared = self.prepared.get(&name).cloned().ok_or_else(|| {
-            Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
-        })?;
+        let prepared =
+            self.prepared.get(&name).cloned().ok_or_else(|| {
+                Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+            })?;
         if prepared.parameters.len() != values.len() {
             return Err(Report::new(SqlState::SYNTAX_ERROR, format!("wrong number of parameters for prepared statement \"{name}\""))
                 .detail(format!("Expected {} parameters but got {}.", prepared.parameters.len(), values.len())));
@@ -364,9 +378,9 @@ fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) -> Result<V
     }
     let mut columns = Vec::with_capacity(names.len());
     for name in names {
-        let column = schema.index_of(name).map_err(|_| {
-            Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of relation \"{table}\" does not exist"))
-        })?;
+        let column = schema
+            .index_of(name)
+            .map_err(|_| Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" of relation \"{table}\" does not exist")))?;
         if columns.contains(&column) {
             return Err(Report::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
         }
@@ -378,8 +392,9 @@ fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) -> Result<V
 /// A column of `CREATE TEMP TABLE`.
 fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
     let name = ident(name);
-    let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string())
-        .ok_or_else(|| Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase())))?;
+    let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| {
+        Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase()))
+    })?;
     let mut field = pg_type.arrow_field(&name);
     if let (DataType::Decimal128(..), true) = (field.data_type(), typmod > 4) {
         let (precision, scale) = ((typmod - 4) >> 16, (typmod - 4) & 0xffff);

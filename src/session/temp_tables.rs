@@ -63,9 +63,7 @@ impl TempTables {
 
     /// The table, or 42P01.
     pub fn get(&self, name: &str) -> Result<&TempTable, Report> {
-        self.tables
-            .get(name)
-            .ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
+        self.tables.get(name).ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")))
     }
 
     /// Whether there is one of this name.

@@ -59,7 +59,11 @@ static SETTINGS: &[Setting] = &[
     setting("bytea_output", "hex", Accepts::OneOf(&["hex", "escape"])),
     setting("check_function_bodies", "on", Accepts::Flag),
     reported("client_encoding", "UTF8", Accepts::OneOf(&["UTF8", "UTF-8", "UNICODE"])),
-    setting("client_min_messages", "notice", Accepts::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"])),
+    setting(
+        "client_min_messages",
+        "notice",
+        Accepts::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]),
+    ),
     reported("DateStyle", "ISO, MDY", Accepts::OneOf(&["ISO", "ISO, MDY", "ISO, DMY", "ISO, YMD", "iso,mdy"])),
     reported("default_transaction_read_only", "off", Accepts::Flag),
     setting("default_transaction_deferrable", "off", Accepts::Flag),
@@ -254,7 +258,11 @@ fn accept(setting: &Setting, value: &str) -> Result<String, Report> {
         Accepts::OneOf(choices) => {
             let spelled = choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)).ok_or_else(|| {
                 let report = invalid();
-                if setting.name == "client_encoding" { report.hint("Text is always UTF8 here.") } else { report.hint(format!("Available values: {}.", choices.join(", "))) }
+                if setting.name == "client_encoding" {
+                    report.hint("Text is always UTF8 here.")
+                } else {
+                    report.hint(format!("Available values: {}.", choices.join(", ")))
+                }
             })?;
             Ok(match setting.name {
                 // Spellings of the one value that there is.
@@ -353,7 +361,10 @@ mod tests {
     fn unknown_and_invalid() {
         let mut vars = vars();
         let report = vars.set("statment_timeout", Some("1"), false).unwrap_err();
-        assert_eq!((report.sqlstate, report.hint.as_deref()), (SqlState::UNDEFINED_OBJECT, Some("Perhaps you meant \"statement_timeout\".")));
+        assert_eq!(
+            (report.sqlstate, report.hint.as_deref()),
+            (SqlState::UNDEFINED_OBJECT, Some("Perhaps you meant \"statement_timeout\"."))
+        );
         assert_eq!(vars.set("statement_timeout", Some("soon"), false).unwrap_err().sqlstate, SqlState::INVALID_PARAMETER_VALUE);
         assert_eq!(vars.set("server_version", Some("17"), false).unwrap_err().sqlstate, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
         assert_eq!(vars.set("TimeZone", Some("Mars/Phobos"), false).unwrap_err().sqlstate, SqlState::INVALID_PARAMETER_VALUE);

@@ -15,8 +15,8 @@ mod error;
 pub mod iceberg;
 mod reference;
 mod snapshot;
-mod summary;
 pub mod sql;
+mod summary;
 
 pub use cache::{DEFAULT_CACHE_BYTES, FileCache};
 pub use error::SourceError;

@@ -150,10 +150,7 @@ pub fn status(registry: &RegistrySnapshot, status: &Status) -> RecordBatch {
         .bigint("num_feature_views", std::iter::once(i64::try_from(registry.feature_views.len()).ok()))
         .texts("feature_views", std::iter::once(registry.feature_views.keys().collect()))
         .text("version", std::iter::once(Some(&status.version)))
-        .interval(
-            "uptime",
-            std::iter::once(Some(IntervalMonthDayNano::new(0, 0, status.uptime_micros.saturating_mul(1000)))),
-        )
+        .interval("uptime", std::iter::once(Some(IntervalMonthDayNano::new(0, 0, status.uptime_micros.saturating_mul(1000)))))
         .finish(1)
 }
 

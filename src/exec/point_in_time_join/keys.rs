@@ -42,6 +42,11 @@ pub enum KeyKind {
     Never,
 }
 
+/// Whether values of these types can be equal as join keys; floats and text with numbers cannot.
+pub fn comparable_keys(entity: &DataType, feature: &DataType) -> bool {
+    KeyKind::of(entity, feature).is_some()
+}
+
 impl KeyKind {
     /// How columns of these types are compared; `None` if they are not.
     pub fn of(entity: &DataType, feature: &DataType) -> Option<Self> {

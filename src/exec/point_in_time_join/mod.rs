@@ -77,6 +77,7 @@ mod slots;
 
 pub use error::JoinError;
 pub use feature_rows::{FeatureBatch, FeatureRows, FeatureScan, FeatureStream, Locator};
+pub use keys::comparable_keys;
 pub use logical::PointInTimeJoin;
 pub use lookup::{EntityTime, Lookup, OutputColumn};
 pub use metrics::TieCounter;

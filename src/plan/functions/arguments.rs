@@ -138,9 +138,12 @@ impl RetrievalCall {
             as_of: given.expression("as_of"),
         };
         if let Some(at) = given.expression("at") {
-            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("argument \"at\" of {} is not supported yet", function.name()))
-                .hint("Leave it out: every table is then read at its current snapshot.")
-                .position_of(&at, text));
+            return Err(Report::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("argument \"at\" of {} is not supported yet", function.name()),
+            )
+            .hint("Leave it out: every table is then read at its current snapshot.")
+            .position_of(&at, text));
         }
         Ok(call)
     }
@@ -175,11 +178,17 @@ impl<'a> Given<'a> {
                     (Self::known(function, &name.value.to_ascii_lowercase())?, arg)
                 }
                 other => {
-                    return Err(Report::new(SqlState::SYNTAX_ERROR, format!("argument {other} of {} is not of the form name => value", function.name())));
+                    return Err(Report::new(
+                        SqlState::SYNTAX_ERROR,
+                        format!("argument {other} of {} is not of the form name => value", function.name()),
+                    ));
                 }
             };
             let FunctionArgExpr::Expr(expression) = value else {
-                return Err(Report::new(SqlState::SYNTAX_ERROR, format!("argument \"{name}\" of {} must be an expression", function.name())));
+                return Err(Report::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("argument \"{name}\" of {} must be an expression", function.name()),
+                ));
             };
             if arguments.iter().any(|(seen, _)| *seen == name) {
                 return Err(Report::new(SqlState::SYNTAX_ERROR, format!("argument name \"{name}\" used more than once")));
@@ -281,8 +290,10 @@ impl<'a> Given<'a> {
                 Value::SingleQuotedString(text) if matches!(text.as_str(), "t" | "true" | "on" | "1") => Ok(true),
                 Value::SingleQuotedString(text) if matches!(text.as_str(), "f" | "false" | "off" | "0") => Ok(false),
                 Value::Placeholder(_) => Err(self.not_constant(name, &expression)),
-                other => Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("argument \"{name}\" must be true or false, not {other}"))
-                    .position_of(&expression, self.text)),
+                other => {
+                    Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("argument \"{name}\" must be true or false, not {other}"))
+                        .position_of(&expression, self.text))
+                }
             },
             _ => Err(self.not_constant(name, &expression)),
         }
@@ -301,10 +312,9 @@ impl<'a> Given<'a> {
 /// `view:feature`, `view:*`: 22023 for anything else.
 fn feature_reference(text: &str) -> Result<FeatureReference, Report> {
     match text.split_once(':') {
-        Some((view, feature)) if !view.is_empty() && !feature.is_empty() => Ok(FeatureReference {
-            view: view.to_owned(),
-            feature: (feature != "*").then(|| feature.to_owned()),
-        }),
+        Some((view, feature)) if !view.is_empty() && !feature.is_empty() => {
+            Ok(FeatureReference { view: view.to_owned(), feature: (feature != "*").then(|| feature.to_owned()) })
+        }
         _ => Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("malformed feature reference \"{text}\""))
             .hint("A feature reference is 'view:feature', or 'view:*' for all features of a view.")),
     }

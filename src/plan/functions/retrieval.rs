@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, TableFactor, Value};
 
 use super::arguments::{EntityRows, FeatureReference, Retrieval, RetrievalCall};
 use crate::error::{Report, SqlState, perhaps_you_meant};
-use crate::exec::point_in_time_join::{EntityTime, FeatureRows, Lookup, OutputColumn, PointInTimeJoin, RelationRows, TieCounter, comparable_keys};
+use crate::exec::point_in_time_join::{
+    EntityTime, FeatureRows, Lookup, OutputColumn, PointInTimeJoin, RelationRows, TieCounter, comparable_keys,
+};
 use crate::pg_type::PgType;
 use crate::plan::context::external;
 use crate::plan::feature_view::{ResolvedView, ViewRows, is_time};
@@ -38,10 +40,7 @@ pub fn plan_retrieval(
     let entity_rows = context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })?;
     let mut planning = Planning { call: &call, parameters, entity_rows };
     planning.shed_qualifiers()?;
-    let arguments = Arguments {
-        max_age: planning.max_age(context)?,
-        time: planning.entity_time(moment.now_micros, context)?,
-    };
+    let arguments = Arguments { max_age: planning.max_age(context)?, time: planning.entity_time(moment.now_micros, context)? };
     planning.join(resolved, arguments, &moment.ties)
 }
 
@@ -139,7 +138,11 @@ impl Planning<'_> {
             return Err(external(
                 Report::new(
                     SqlState::DATATYPE_MISMATCH,
-                    format!("column \"{}\" of the entity rows is of type {}, not a timestamp or date", field.name(), PgType::sql_name(&field)),
+                    format!(
+                        "column \"{}\" of the entity rows is of type {}, not a timestamp or date",
+                        field.name(),
+                        PgType::sql_name(&field)
+                    ),
                 )
                 .hint(format!("Cast it, as in {}::timestamptz.", field.name())),
             ));
@@ -210,9 +213,10 @@ impl Planning<'_> {
         let planned = simplifier.coerce(cast(planned, data_type.clone()), &schema)?;
         match simplifier.simplify(planned)? {
             Expr::Literal(value, _) => Ok(value),
-            _ => Err(external(
-                Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("argument \"{name}\" of {} must be a constant or a parameter", self.call.function.name())),
-            )),
+            _ => Err(external(Report::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("argument \"{name}\" of {} must be a constant or a parameter", self.call.function.name()),
+            ))),
         }
     }
 
@@ -336,7 +340,12 @@ impl Planning<'_> {
         }
         if self.call.include_feature_timestamps {
             for (lookup, view) in views.iter().enumerate() {
-                add(format!("{}__event_timestamp", view.view.name), format!("include_feature_timestamps of {}", view.view.name), lookup, view.timestamp)?;
+                add(
+                    format!("{}__event_timestamp", view.view.name),
+                    format!("include_feature_timestamps of {}", view.view.name),
+                    lookup,
+                    view.timestamp,
+                )?;
             }
         }
         Ok(outputs)

@@ -4,7 +4,8 @@ use featgres::config::Config;
 
 use crate::support::{TestGateway, code};
 
-const VIEW: &str = "CREATE FEATURE VIEW v (total_orders BIGINT) ENTITIES (customer_id) FROM iceberg.gold.customer_aggregates TIMESTAMP updated_at";
+const VIEW: &str =
+    "CREATE FEATURE VIEW v (total_orders BIGINT) ENTITIES (customer_id) FROM iceberg.gold.customer_aggregates TIMESTAMP updated_at";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ddl_is_one_version_or_none() {
@@ -42,7 +43,10 @@ async fn a_lost_race_is_40001() {
 async fn a_failed_statement_fails_the_block() {
     let gateway = TestGateway::start().await;
     let client = gateway.connect().await;
-    client.batch_execute("BEGIN; CREATE TEMP TABLE t (a BIGINT); INSERT INTO t VALUES (1); SAVEPOINT s; INSERT INTO t VALUES (2)").await.unwrap();
+    client
+        .batch_execute("BEGIN; CREATE TEMP TABLE t (a BIGINT); INSERT INTO t VALUES (1); SAVEPOINT s; INSERT INTO t VALUES (2)")
+        .await
+        .unwrap();
     assert_eq!(code(client.batch_execute("SELECT nothing").await), "42703");
     assert_eq!(code(client.batch_execute("SELECT 1").await), "25P02");
     client.batch_execute("ROLLBACK TO SAVEPOINT s").await.unwrap();

@@ -86,8 +86,12 @@ pub fn batch(schema: &Schema, rows: &[Cells]) -> RecordBatch {
     let column = |index: usize, field: &Field| -> ArrayRef {
         let cells = rows.iter().map(|row| row[index]);
         match field.data_type() {
-            DataType::Int64 => Arc::new(cells.map(|cell| cell.map(|text| text.parse::<i64>().expect("an integer"))).collect::<Int64Array>()),
-            DataType::Float64 => Arc::new(cells.map(|cell| cell.map(|text| text.parse::<f64>().expect("a number"))).collect::<Float64Array>()),
+            DataType::Int64 => {
+                Arc::new(cells.map(|cell| cell.map(|text| text.parse::<i64>().expect("an integer"))).collect::<Int64Array>())
+            }
+            DataType::Float64 => {
+                Arc::new(cells.map(|cell| cell.map(|text| text.parse::<f64>().expect("a number"))).collect::<Float64Array>())
+            }
             DataType::Timestamp(..) => {
                 let micros = |text: &str| {
                     arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text).expect("a timestamp").timestamp_micros()
