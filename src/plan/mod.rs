@@ -100,6 +100,12 @@ impl Planner {
         let resolved = Arc::new(self.resolve(&mentions, settings).await?);
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
         let mut parameters = Arc::new(parameters);
+        if parameters.values.is_none() {
+            parameters.hint_casts(&statement);
+        }
+        if let Some(types) = parameters.hinted() {
+            parameters = Arc::new(Parameters::typed(types).expecting(&parameters.expected));
+        }
         let mut plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
         for (column, data_type) in parameters.expected.iter().enumerate() {
             parameters.hint_column(&plan, column, data_type);
@@ -107,7 +113,7 @@ impl Planner {
         if parameters.values.is_none()
             && let Some(types) = parameters.hinted()
         {
-            parameters = Arc::new(Parameters::typed(types));
+            parameters = Arc::new(Parameters::typed(types).expecting(&parameters.expected));
             plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
         }
         let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;

@@ -5,12 +5,36 @@
 //! key, time or argument that it meets, planning notes it as a hint and the statement is planned once more.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, Visit, Visitor};
 use parking_lot::Mutex;
+
+use crate::pg_type::PgType;
+
+/// Finds placeholders directly below casts.
+struct Casts<'a> {
+    parameters: &'a Parameters,
+}
+
+impl Visitor for Casts<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &SqlExpr) -> ControlFlow<()> {
+        if let SqlExpr::Cast { expr, data_type, .. } = expression
+            && let SqlExpr::Value(value) = expr.as_ref()
+            && let Value::Placeholder(placeholder) = &value.value
+            && let Some((pg_type, _)) = PgType::from_sql_name(&data_type.to_string())
+        {
+            self.parameters.hint(placeholder, pg_type.arrow());
+        }
+        ControlFlow::Continue(())
+    }
+}
 
 /// The parameters of one statement.
 #[derive(Debug, Default)]
@@ -63,6 +87,11 @@ impl Parameters {
         {
             self.hints.lock().entry(index).or_insert(data_type);
         }
+    }
+
+    /// Notes the types that the statement's own casts give: `$1::bigint[]` is a `bigint[]`.
+    pub fn hint_casts(&self, statement: &Statement) {
+        let _ = statement.visit(&mut Casts { parameters: self });
     }
 
     /// Notes that the parameters which make up column `column` of `plan` meet this type.
