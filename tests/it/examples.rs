@@ -78,6 +78,8 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 async fn the_readmes_sql_runs_in_its_order() {
     let gateway = gateway().await;
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let quickstart = std::fs::read_to_string(root().join("sql/quickstart.sql")).expect("the quickstart");
+    run(&gateway, "quickstart", quickstart).await;
     let blocks = blocks(&readme, "sql");
     assert!(!blocks.is_empty(), "the README has SQL in it");
     for (number, block) in blocks.into_iter().enumerate() {

@@ -34,7 +34,7 @@ async fn every_check_gives_its_rows_or_its_error() {
     let storage = gateway.gateway.planner.sources.catalog("fixtures").expect("the catalog").storage();
     for (bucket, below) in [("fixtures", "warehouse"), ("fixtures2", "warehouse2")] {
         let store = LocalFileSystem::new_with_prefix(fixtures.join(below)).expect("a folder");
-        storage.mount(bucket, Arc::new(store));
+        storage.mount(&format!("s3://{bucket}"), Arc::new(store));
     }
     for extra in [vec![], vec!["--binary"]] {
         let mut check = tokio::process::Command::new(&python);
