@@ -23,7 +23,7 @@ pub enum SqlError {
         /// What would have been right, where we know.
         hint: Option<String>,
     },
-    /// A string, quoted name or comment without an end.
+    /// A string, quoted name or comment without an end, or a name without a character.
     #[error("{what} at or near \"{near}\"")]
     Unterminated {
         /// For example `unterminated quoted string`.

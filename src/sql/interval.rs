@@ -190,8 +190,11 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
             number.get(1..).and_then(|tail| tail.split_once('-')).map(|(_, months)| (&number[..number.len() - months.len() - 1], months))
         {
             let (years, months) = (decimal(years)?, decimal(months)?);
-            if years % SCALE != 0 || months % SCALE != 0 || !(0..12 * SCALE).contains(&months) || seen.contains(&Unit::Year) {
+            if years % SCALE != 0 || months % SCALE != 0 || months < 0 || seen.contains(&Unit::Year) {
                 return Err(Malformed);
+            }
+            if months >= 12 * SCALE {
+                return Err(OutOfRange);
             }
             seen.push(Unit::Year);
             let sign = if number.starts_with('-') { -1 } else { 1 };
@@ -204,7 +207,13 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
         let after = after.trim_start();
         let word = word(after);
         let (unit, after) = match Unit::of(word) {
-            Some(unit) => (unit, &after[word.len()..]),
+            Some(unit) => {
+                let after = &after[word.len()..];
+                if after.starts_with(|c: char| c.is_ascii_digit()) {
+                    return Err(Malformed);
+                }
+                (unit, after)
+            }
             // A bare number before a time of day counts days (`1 04:05:06`); as the last field it counts the default.
             None if word.is_empty() && after.split_ascii_whitespace().next().is_some_and(|next| next.contains(':')) => (Unit::Day, after),
             None if word.is_empty() && after.is_empty() || word.eq_ignore_ascii_case("ago") => (default, after),

@@ -110,10 +110,10 @@ impl<'a> Tokens<'a> {
             return Err(unterminated(&error, &text[offset..], position));
         }
         if let Some((token, range)) = tokens.iter().zip(&bytes).find(|(token, _)| !is_sound(&token.token)) {
-            return Err(SqlError::SyntaxErrorNear {
-                near: shortened(&text[range.0..range.1]),
-                position: token.span.start.column as usize,
-                hint: None,
+            let (near, position) = (shortened(&text[range.0..range.1]), token.span.start.column as usize);
+            return Err(match token.token {
+                Token::Word(_) => SqlError::Unterminated { what: "zero-length delimited identifier", near, position },
+                _ => SqlError::SyntaxErrorNear { near, position, hint: None },
             });
         }
         Ok(Self { text, tokens, bytes, characters: text.chars().count() })

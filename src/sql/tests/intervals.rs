@@ -1,4 +1,5 @@
-//! Interval literals: each expectation is what PostgreSQL 17 says.
+//! Interval literals: each expectation was checked against PostgreSQL 15. It is laxer in four places, where it guesses:
+//! `PT`, `P1`, words after `ago`, and two fields of one unit in different spellings.
 
 use super::interval::{IntervalTextError, Unit, parse, parse_with};
 
@@ -32,7 +33,6 @@ fn literals_are_read_as_postgresql_reads_them() {
         ("1 day 2 hours ago", (0, -1, -2 * HOUR)),
         ("@ 1 day", (0, 1, 0)),
         ("1d", (0, 1, 0)),
-        ("1 day2 hours", (0, 1, 2 * HOUR)),
         ("90 minutes", (0, 0, 90 * 60 * SECOND)),
         ("10 secs", (0, 0, 10 * SECOND)),
         ("1.5", (0, 0, SECOND + 500_000)),
@@ -67,7 +67,7 @@ fn what_is_no_interval_is_refused() {
         "PT",
         "P1",
         "1 day 1:2:3 4:5:6",
-        "1-13",
+        "1 day2 hours",
         "1.5-2",
         "--1",
         "1..2 days",
@@ -80,7 +80,7 @@ fn what_is_no_interval_is_refused() {
     ] {
         assert_eq!(parse(text), Err(IntervalTextError::Malformed), "{text}");
     }
-    for text in ["3000000000 days", "200000000 years", "9999999999999999999 days", "1:60:00", "10000000000 hours"] {
+    for text in ["3000000000 days", "200000000 years", "9999999999999999999 days", "1:60:00", "1-13", "10000000000 hours"] {
         assert_eq!(parse(text), Err(IntervalTextError::OutOfRange), "{text}");
     }
     // Any text of any length ends in an answer.

@@ -240,7 +240,7 @@ fn what_is_not_parsed_says_where() {
         ("SELECT 1 /* a /* b */", "unterminated /* comment at or near \"/* a /* b */\"", 10),
         ("SELECT $x$ab", "unterminated dollar-quoted string at or near \"$x$ab\"", 8),
         ("SELECT E'ab", "unterminated quoted string at or near \"E'ab\"", 8),
-        ("SELECT 1 AS \"\"", "syntax error at or near \"\"\"\"", 13),
+        ("SELECT 1 AS \"\"", "zero-length delimited identifier at or near \"\"\"\"", 13),
         ("USE x", "syntax error at or near \"USE\"", 1),
         ("PRAGMA x", "syntax error at or near \"PRAGMA\"", 1),
         ("FROM t", "syntax error at or near \"FROM\"", 1),
