@@ -125,9 +125,8 @@ fn write_tables(config: &Config, folder: &Path) -> Result<(), Failure> {
         let keys: Int64Array = (0..rows).map(|_| random.random_range(0..KEYS)).collect();
         // Strictly increasing times: a key never has two rows of one time, so both engines have one right answer.
         let step = YEAR_MICROS / FEATURE_ROWS as i64;
-        let times: TimestampMicrosecondArray =
-            (0..rows).map(|row| (commit * rows + row) as i64 * step + random.random_range(0..step)).collect();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(times.with_timezone("UTC"))];
+        let times: Vec<i64> = (0..rows).map(|row| (commit * rows + row) as i64 * step + random.random_range(0..step)).collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"))];
         for index in 0..14 {
             columns.push(match index {
                 0..10 => Arc::new((0..rows).map(|_| f64::from(random.random_range(0..1_000_000)) / 128.0).collect::<Float64Array>()),
@@ -144,9 +143,10 @@ fn write_tables(config: &Config, folder: &Path) -> Result<(), Failure> {
     ]);
     let mut table = warehouse.create_table("bench", "entities", &schema, &[])?;
     let keys: Int64Array = (0..ENTITY_ROWS).map(|_| random.random_range(0..KEYS)).collect();
-    let times: TimestampMicrosecondArray = (0..ENTITY_ROWS).map(|_| random.random_range(0..YEAR_MICROS)).collect();
+    let times: Vec<i64> = (0..ENTITY_ROWS).map(|_| random.random_range(0..YEAR_MICROS)).collect();
     let labels: Int64Array = (0..ENTITY_ROWS).map(|_| random.random_range(0..2i64)).collect();
-    let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(times.with_timezone("UTC")), Arc::new(labels)];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(keys), Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")), Arc::new(labels)];
     warehouse.append(&mut table, &RecordBatch::try_new(Arc::new(schema), columns)?)?;
     Ok(())
 }

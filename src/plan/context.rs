@@ -15,6 +15,7 @@ use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBu
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::TableFactor;
 
+use super::dialect::{PostgresOperators, PostgresTypes};
 use super::functions::{Moment, RetrievalCall, is_retrieval, plan_retrieval};
 use super::parameters::Parameters;
 use super::resolve::Resolved;
@@ -26,6 +27,8 @@ pub struct StatementContext<'a> {
     state: &'a SessionState,
     resolved: Arc<Resolved>,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    types: Arc<dyn TypePlanner>,
 }
 
 impl<'a> StatementContext<'a> {
@@ -40,7 +43,11 @@ impl<'a> StatementContext<'a> {
         let now = state.execution_props().query_execution_start_time;
         let now_micros = now.map(|instant| instant.timestamp_micros()).unwrap_or_default();
         let relations = FeatureRelations { resolved: Arc::clone(&resolved), parameters, text, moment: Moment { now_micros, ties } };
-        Self { state, resolved, relation_planners: vec![Arc::new(relations)] }
+        let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(PostgresOperators)];
+        expr_planners.extend(state.expr_planners().iter().cloned());
+        let time_zone = state.config_options().execution.time_zone.as_deref().unwrap_or("UTC");
+        let types = Arc::new(PostgresTypes { time_zone: Arc::from(time_zone) });
+        Self { state, resolved, relation_planners: vec![Arc::new(relations)], expr_planners, types }
     }
 }
 
@@ -67,7 +74,7 @@ impl ContextProvider for StatementContext<'_> {
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.state.expr_planners()
+        &self.expr_planners
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
@@ -75,7 +82,7 @@ impl ContextProvider for StatementContext<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(Arc::clone(&self.types))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

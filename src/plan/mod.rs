@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 mod column_names;
 mod context;
 mod define;
+mod dialect;
 mod error;
 mod feature_view;
 mod fixed_query;
@@ -26,6 +27,7 @@ mod parameters;
 mod resolve;
 mod show;
 
+pub use dialect::PostgresCoercion;
 pub use error::{report, without_position};
 pub use feature_view::ResolvedView;
 pub use parameters::Parameters;
@@ -96,6 +98,7 @@ impl Planner {
     ) -> Result<PlannedQuery, Report> {
         let mut statement = statement.clone();
         column_names::give(&mut statement);
+        dialect::rewrite_field_access(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;
         let resolved = Arc::new(self.resolve(&mentions, settings).await?);
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);

@@ -7,12 +7,14 @@ use datafusion::execution::context::{QueryPlanner, SessionState};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::StatementPool;
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
+use crate::plan::PostgresCoercion;
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_config(config())
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_analyzer_rules(analyzer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
         .with_optimizer_rule(Arc::new(PruneFeatures::default()))
         .build();
@@ -74,6 +77,13 @@ pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskC
         state.window_functions().clone(),
         Arc::new(runtime),
     ))
+}
+
+/// The engine's rules, after our own.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(PostgresCoercion)];
+    rules.extend(Analyzer::new().rules);
+    rules
 }
 
 fn config() -> SessionConfig {
