@@ -186,9 +186,18 @@ impl PgType {
             | DataType::LargeList(item)
             | DataType::FixedSizeList(item, _)
             | DataType::ListView(item)
-            | DataType::LargeListView(item) => PgType::of(item).array_of(),
+            | DataType::LargeListView(item) => PgType::list_of(item),
             other => PgType::of_data_type(other),
         }
+    }
+
+    /// A list is an array; a list of lists, which may differ in length as an array's dimensions may not, is jsonb.
+    fn list_of(item: &Field) -> PgType {
+        let of_lists = matches!(
+            item.data_type(),
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_)
+        );
+        if of_lists { PgType::JSONB } else { PgType::of(item).array_of() }
     }
 
     /// The type for a bare data type, which cannot tell a uuid from other bytes.
@@ -213,7 +222,7 @@ impl PgType {
             | DataType::LargeList(item)
             | DataType::FixedSizeList(item, _)
             | DataType::ListView(item)
-            | DataType::LargeListView(item) => PgType::of(item).array_of(),
+            | DataType::LargeListView(item) => PgType::list_of(item),
             DataType::Struct(_) | DataType::Map(..) => PgType::JSONB,
             DataType::Dictionary(_, values) => PgType::of_data_type(values),
             DataType::RunEndEncoded(_, values) => PgType::of(values),
