@@ -1,1 +1,169 @@
-//! The command line.
+//! The command line: `serve`, `demo`, `check`, `apply`, `registry`, `print-config`, `hash-password`.
+//!
+//! Results go to standard output, everything said about them to standard error. Exit status: 0 = done, 1 = it failed, 2 = the command line
+//! itself was wrong. An error is printed as psql prints one: message, DETAIL, HINT.
+
+mod apply;
+mod check;
+mod demo;
+mod password;
+mod registry;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+use crate::error::{Report, SqlState};
+use crate::telemetry;
+
+/// A feature store that speaks PostgreSQL: point-in-time correct training data from Apache Iceberg tables.
+#[derive(Debug, Parser)]
+#[command(name = "featgres", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the configured catalogs to PostgreSQL clients, until SIGTERM or SIGINT.
+    ///
+    /// Without a file, and without FEATGRES_… variables, an embedded warehouse in ./featgres-data is created and served.
+    /// SIGTERM stops accepting, lets running statements finish within `shutdown_timeout`, cancels the rest, and exits with 0.
+    Serve(ConfigArguments),
+    /// Write sample tables, serve them, run the quickstart over the socket, and stay up.
+    ///
+    /// The folder must be empty or an earlier demo's; a second start reuses it.
+    Demo {
+        /// The folder of the sample warehouse and its registry.
+        #[arg(long, default_value = "featgres-demo")]
+        dir: PathBuf,
+        /// Where to listen, host:port; port 0 takes a free one.
+        #[arg(long, default_value = "127.0.0.1:5433")]
+        listen: SocketAddr,
+    },
+    /// Load the configuration and try every connection it names; one line each, exit status 1 if any fails.
+    Check(ConfigArguments),
+    /// Run the DDL of a file in one transaction: all of it or nothing.
+    Apply {
+        /// SQL statements: CREATE, DROP, COMMENT.
+        file: PathBuf,
+        /// Show the difference that it would make to the registry, and make none. Exit status 0, whether there is one or not.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Read the registry.
+    Registry {
+        #[command(subcommand)]
+        command: RegistryCommand,
+    },
+    /// Print the configuration as it is after file, environment and flags; secrets as ***.
+    PrintConfig {
+        /// Print the defaults instead.
+        #[arg(long)]
+        defaults: bool,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
+    /// Read a password from standard input and print its SCRAM-SHA-256 verifier, for [auth.users].
+    HashPassword {
+        /// Rounds of the key derivation; more cost an attacker, and every log-in, more.
+        #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=1_000_000))]
+        iterations: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RegistryCommand {
+    /// Print the DDL that creates everything again.
+    Dump(ConfigArguments),
+    /// Read every version and say whether all are there and whole.
+    Verify(ConfigArguments),
+}
+
+/// Where settings come from, for every command that needs them.
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// The configuration, a TOML file.
+    #[arg(long, env = "FEATGRES_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, host:port; instead of the file's `listen`.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// URL or folder of the registry; instead of the file's `registry`.
+    #[arg(long, value_name = "URL")]
+    registry: Option<String>,
+}
+
+impl ConfigArguments {
+    fn load(self) -> Result<Config, Report> {
+        let overrides = Overrides { listen: self.listen, registry: self.registry };
+        // A variable that is not UTF-8 cannot be one of ours.
+        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Config::load(self.config.as_deref(), environment, &overrides)?)
+    }
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(report) => {
+            eprint!("{}", shown(&report));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Report> {
+    match command {
+        Command::Serve(config) => serve::serve(started(config.load()?)),
+        Command::Demo { dir, listen } => demo::demo(&dir, listen),
+        Command::Check(config) => check::check(&started(config.load()?)),
+        Command::Apply { file, dry_run, config } => apply::apply(started(config.load()?), &file, dry_run),
+        Command::Registry { command: RegistryCommand::Dump(config) } => registry::dump(&started(config.load()?)),
+        Command::Registry { command: RegistryCommand::Verify(config) } => registry::verify(&started(config.load()?)),
+        Command::PrintConfig { defaults, config } => {
+            let config = if defaults { Config::default() } else { config.load()? };
+            print!("{}", config.to_toml());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::HashPassword { iterations } => password::hash(iterations),
+    }
+}
+
+/// Starts the log as configured.
+fn started(config: Config) -> Config {
+    telemetry::start(&config.telemetry);
+    config
+}
+
+/// A runtime for one command.
+fn block_on<T>(future: impl Future<Output = Result<T, Report>>) -> Result<T, Report> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|failure| Report::new(SqlState::IO_ERROR, format!("could not start the runtime: {failure}")))?;
+    runtime.block_on(future)
+}
+
+/// An error as psql prints one.
+fn shown(report: &Report) -> String {
+    let mut out = format!("featgres: {}\n", report.message);
+    for (label, text) in [("DETAIL", &report.detail), ("HINT", &report.hint)] {
+        if let Some(text) = text {
+            out.push_str(&format!("{label}:  {text}\n"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "cli/tests.rs"]
+mod tests;

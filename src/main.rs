@@ -1,3 +1,7 @@
 //! The `featgres` binary: see [`featgres::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    featgres::cli::main()
+}

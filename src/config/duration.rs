@@ -38,6 +38,6 @@ pub fn format_duration(duration: Duration) -> String {
     }
     UNITS
         .iter()
-        .find(|(_, factor)| millis % factor == 0)
+        .find(|(_, factor)| millis.is_multiple_of(*factor))
         .map_or_else(|| format!("{millis}ms"), |(unit, factor)| format!("{}{unit}", millis / factor))
 }

@@ -31,6 +31,6 @@ pub fn format_size(bytes: u64) -> String {
     }
     UNITS
         .iter()
-        .find(|(_, factor)| bytes % factor == 0)
+        .find(|(_, factor)| bytes.is_multiple_of(*factor))
         .map_or_else(|| bytes.to_string(), |(unit, factor)| format!("{}{unit}", bytes / factor))
 }

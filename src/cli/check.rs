@@ -1,0 +1,86 @@
+//! `featgres check`: every connection that the configuration names, tried once.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::block_on;
+use super::serve::create_embedded;
+use crate::clock::SystemClock;
+use crate::config::{CatalogConfig, Config};
+use crate::error::Report;
+use crate::registry::RegistryStore;
+use crate::source::sql;
+use crate::storage::Storage;
+
+pub(super) fn check(config: &Config) -> Result<ExitCode, Report> {
+    create_embedded(config)?;
+    block_on(async move {
+        let mut sound = line("configuration", Ok(format!("project \"{}\"", config.project)));
+        sound &= line(&format!("registry {}", config.registry), registry(config).await);
+        for catalog in config.catalogs.values() {
+            sound &= line(&format!("catalog \"{}\" {}", catalog.name, catalog.uri), schemas(catalog).await);
+            if let Some(warehouse) = &catalog.warehouse {
+                sound &= line(&format!("warehouse {warehouse}"), reached(catalog, warehouse).await);
+            }
+        }
+        sound &= line(&format!("limits.temp_dir {}", config.limits.temp_dir.display()), temp_dir(config));
+        sound &= line(&format!("listen {}", config.listen), listen(config).await);
+        Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// Prints one line, and how to fix what failed; gives whether it was sound.
+fn line(what: &str, outcome: Result<String, Report>) -> bool {
+    match outcome {
+        Ok(found) => {
+            println!("ok      {what}: {found}");
+            true
+        }
+        Err(report) => {
+            println!("FAILED  {what}: {}", report.message);
+            for text in [&report.detail, &report.hint].into_iter().flatten() {
+                println!("        {text}");
+            }
+            false
+        }
+    }
+}
+
+async fn registry(config: &Config) -> Result<String, Report> {
+    let store = RegistryStore::open(Storage::new(config.registry_properties())?, &config.registry, Arc::new(SystemClock)).await?;
+    let snapshot = store.current();
+    Ok(format!("version {}, {} feature views", snapshot.version, snapshot.feature_views.len()))
+}
+
+async fn schemas(catalog: &CatalogConfig) -> Result<String, Report> {
+    let opened = sql::open(&catalog.name, &catalog.uri, &catalog.catalog, Storage::new(catalog.storage_properties())?)?;
+    let schemas = opened.schemas().await?;
+    Ok(if schemas.is_empty() { "no schemas yet".to_owned() } else { format!("schemas {}", schemas.join(", ")) })
+}
+
+/// One listing of the warehouse's folder: credentials, region and bucket are right, or this says which is not.
+async fn reached(catalog: &CatalogConfig, warehouse: &str) -> Result<String, Report> {
+    let storage = Storage::new(catalog.storage_properties())?;
+    // The exact folder of nothing: a listing that is cheap however much the warehouse holds.
+    let probe = format!("{}/.featgres-check/", warehouse.trim_end_matches('/'));
+    storage.list(&probe).await?;
+    Ok("can be listed".to_owned())
+}
+
+fn temp_dir(config: &Config) -> Result<String, Report> {
+    let directory = &config.limits.temp_dir;
+    let probe = directory.join(format!(".featgres-check-{}", std::process::id()));
+    let tried = std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe));
+    tried.map(|()| "can be written".to_owned()).map_err(|failure| {
+        Report::new(crate::error::SqlState::IO_ERROR, format!("cannot be written: {failure}"))
+            .hint("Set limits.temp_dir to a folder that can.")
+    })
+}
+
+async fn listen(config: &Config) -> Result<String, Report> {
+    match tokio::net::TcpListener::bind(config.listen).await {
+        Ok(_) => Ok("free".to_owned()),
+        Err(failure) => Err(Report::new(crate::error::SqlState::IO_ERROR, failure.to_string())
+            .hint("Is the gateway running already? Otherwise set listen to a free address.")),
+    }
+}
