@@ -25,6 +25,8 @@ mod error;
 mod extended_query;
 mod frame;
 mod messages;
+#[cfg(test)]
+mod postgres_values;
 mod server;
 mod simple_query;
 mod socket;
@@ -33,3 +35,6 @@ mod zone;
 
 pub use auth::{VerifierError, hash_password};
 pub use server::{serve, serve_connection};
+
+#[cfg(test)]
+mod tests;

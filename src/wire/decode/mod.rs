@@ -127,9 +127,14 @@ fn invalid(pg_type: PgType, text: &str) -> Report {
     Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {pg_type}: \"{text}\""))
 }
 
-/// The same for dates and times, which have a code of their own.
+/// The same for dates and times, which have a code of their own, and for two of which PostgreSQL's words are shorter.
 fn invalid_datetime(pg_type: PgType, text: &str) -> Report {
-    Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {pg_type}: \"{text}\""))
+    let name = match pg_type {
+        PgType::TIME => "time".to_owned(),
+        PgType::TIMESTAMP => "timestamp".to_owned(),
+        other => other.to_string(),
+    };
+    Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {name}: \"{text}\""))
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use crate::wire::zone::{self, Zone};
 
 const MONTHS: [&str; 12] =
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
-/// PostgreSQL's bounds: 4714-11-24 BC, and the ends of date and timestamp.
+/// 4714-11-24 BC, the end of PostgreSQL's date, and the end of 64-bit microseconds since 1970 (294247, PostgreSQL's reach to 294276).
 const FIRST_DAY: i64 = -2_440_588;
-const LAST_DATE: i64 = 2_145_031_948;
-const LAST_TIMESTAMP_DAY: i64 = 106_741_034;
+const LAST_DATE: i64 = 2_145_042_905;
+const LAST_TIMESTAMP_DAY: i64 = 106_751_990;
 
 /// A date, in days since 1970.
 pub(super) fn date(text: &str) -> Result<i32, Report> {
@@ -54,7 +54,7 @@ pub(super) fn time(text: &str) -> Result<i64, Report> {
     let wrong = || invalid_datetime(PgType::TIME, text);
     let trimmed = text.trim();
     let (clock, rest) = split_clock(trimmed).ok_or_else(wrong)?;
-    let (micros, rest) = meridiem(read_clock(clock).ok_or_else(wrong)?, rest, text)?;
+    let (micros, rest) = meridiem(read_clock(clock).ok_or_else(|| clock_error(clock, text, PgType::TIME))?, rest, text)?;
     if !rest.is_empty() && zone_of(rest).is_none() {
         return Err(wrong());
     }
@@ -107,7 +107,7 @@ fn read(text: &str, pg_type: PgType) -> Result<Moment, Report> {
     let zone = if rest.is_empty() {
         None
     } else {
-        let unknown = || Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{rest}\" not recognized"));
+        let unknown = || Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{}\" not recognized", rest.to_lowercase()));
         // A word that is no zone is a syntax error unless it looks like one.
         Some(zone_of(rest).ok_or_else(|| if rest.contains('/') { unknown() } else { wrong() })?)
     };

@@ -17,7 +17,7 @@ use crate::wire::zone::Zone;
 
 /// The first and last day PostgreSQL's date can hold (4714-11-24 BC and 5874897-12-31), counted from 1970.
 const FIRST_DAY: i64 = -2_440_588;
-const LAST_DAY: i64 = 2_145_031_948;
+const LAST_DAY: i64 = 2_145_042_905;
 
 /// Dates; `Date64` is milliseconds.
 pub(super) fn date<'a>(array: &'a dyn Array, format: Format) -> Result<AnyCell<'a>, Report> {
