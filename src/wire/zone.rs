@@ -1,11 +1,13 @@
 //! Time zones: an IANA name or a fixed offset, and the offset in force at an instant.
 //!
 //! The database is chrono-tz's, the one the engine computes with, so that what a client reads is what `date_trunc` saw. Beyond
-//! the years chrono can hold, the offset of the last year it can holds on. A fixed offset is read as ISO 8601 does, east
+//! the years of its tables the last rules hold on, as PostgreSQL has it. A fixed offset is read as ISO 8601 does, east
 //! positive (`+05:30`); PostgreSQL's own display of one, `<+05:30>-05:30`, is understood too.
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
+
+use super::civil::{self, DAY_MICROS};
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +85,25 @@ pub(super) fn parse_offset(text: &str) -> Option<i32> {
     (parts.next().is_none() && hours <= 15 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3_600 + minutes * 60 + seconds))
 }
 
-/// The nearest instant that chrono can hold.
+/// An instant at which the zone's rules give the same offset, and that chrono and its tables (which end in 2100) can hold: of
+/// later years the same day of a year from 2040 on that begins on the same weekday and is as long.
 fn within_chrono(micros: i64) -> NaiveDateTime {
-    // A day short of chrono's ends, so that adding an offset stays inside.
-    const LIMIT: i64 = 8_210_000_000_000_000_000;
-    DateTime::from_timestamp_micros(micros.clamp(-LIMIT, LIMIT)).unwrap_or_default().naive_utc()
+    const LAST_YEAR: i64 = 2_099;
+    const FIRST_SUBSTITUTE: i64 = 2_040;
+    // A day short of chrono's beginning, so that adding an offset stays inside.
+    const LIMIT: i64 = -8_210_000_000_000_000_000;
+    let days = micros.div_euclid(DAY_MICROS);
+    let (year, _, _) = civil::from_days(days);
+    let mut shift = 0;
+    if year > LAST_YEAR {
+        let (first, length) = (civil::to_days(year, 1, 1), civil::to_days(year + 1, 1, 1) - civil::to_days(year, 1, 1));
+        let same = |other: &i64| {
+            let start = civil::to_days(*other, 1, 1);
+            (first - start).rem_euclid(7) == 0 && civil::to_days(other + 1, 1, 1) - start == length
+        };
+        // Within 28 years every kind of year occurs.
+        let substitute = (FIRST_SUBSTITUTE..FIRST_SUBSTITUTE + 28).find(same).unwrap_or(FIRST_SUBSTITUTE);
+        shift = (first - civil::to_days(substitute, 1, 1)) * DAY_MICROS;
+    }
+    DateTime::from_timestamp_micros((micros - shift).max(LIMIT)).unwrap_or_default().naive_utc()
 }

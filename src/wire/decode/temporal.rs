@@ -222,9 +222,11 @@ fn clock_error(clock: &str, text: &str, pg_type: PgType) -> Report {
 /// AM and PM.
 fn meridiem<'a>(micros: i64, rest: &'a str, text: &str) -> Result<(i64, &'a str), Report> {
     const HOUR: i64 = 3_600_000_000;
+    // America/New_York is no morning.
+    let word = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len()) == 2;
     let (noon, rest) = match rest.get(..2).map(str::to_ascii_lowercase).as_deref() {
-        Some("am") => (false, rest[2..].trim_start()),
-        Some("pm") => (true, rest[2..].trim_start()),
+        Some("am") if word => (false, rest[2..].trim_start()),
+        Some("pm") if word => (true, rest[2..].trim_start()),
         _ => return Ok((micros, rest)),
     };
     match (micros / HOUR, noon) {

@@ -1,5 +1,7 @@
 //! Floating-point numbers: the shortest digits that read back as the same number, laid out as PostgreSQL does (`1`, `0.1`,
 //! `1e+20`, `1.5e-07`, `Infinity`, `NaN`); with `extra_float_digits` below 1, that many digits as `%g` prints them.
+//!
+//! Of two equally short spellings PostgreSQL sometimes picks the other (1e23 is its 9.999999999999999e+22); both read back the same.
 
 use std::io::Write;
 
