@@ -15,7 +15,10 @@ fn options(partitions: usize, cut_from: u64) -> ScanOptions {
     }
 }
 
-fn ranges(sizes: &[u64], partitions: usize, cut_from: u64) -> Vec<Vec<(String, Option<(i64, i64)>)>> {
+/// A file's name and its range.
+type Piece = (String, Option<(i64, i64)>);
+
+fn ranges(sizes: &[u64], partitions: usize, cut_from: u64) -> Vec<Vec<Piece>> {
     let files = sizes.iter().enumerate().map(|(index, size)| PartitionedFile::new(index.to_string(), *size)).collect();
     let piece = |file: &PartitionedFile| (file.path().to_string(), file.range.as_ref().map(|range| (range.start, range.end)));
     cut(files, &options(partitions, cut_from)).iter().map(|group| group.iter().map(piece).collect()).collect()
