@@ -14,6 +14,38 @@ fn properties(pairs: &[(&str, &str)]) -> StorageProperties {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+/// A real S3, if `FEATGRES_TEST_S3` names its endpoint: keys `key` and `secret`, bucket `featgres-test`.
+fn s3_for_tests() -> Option<Arc<Storage>> {
+    let Ok(endpoint) = std::env::var("FEATGRES_TEST_S3") else {
+        eprintln!("skipped: no S3 (FEATGRES_TEST_S3)");
+        return None;
+    };
+    let pairs = [("s3.endpoint", endpoint.as_str()), ("s3.access-key-id", "key"), ("s3.secret-access-key", "secret")];
+    Some(Storage::new(properties(&pairs)).unwrap())
+}
+
+#[tokio::test]
+async fn a_real_s3_takes_odd_keys_ranges_and_lists() {
+    let Some(storage) = s3_for_tests() else { return };
+    let folder = format!("s3://featgres-test/{}", uuid::Uuid::new_v4());
+    let names = ["a b", "100%", "%20", "a+b=c&d", "ü'\"", "a#b", "a?b"];
+    for name in names {
+        let url = format!("{folder}/{name}");
+        storage.put_if_absent(&url, Bytes::from(name)).await.unwrap();
+        assert_eq!(storage.read(&url).await.unwrap(), name.as_bytes(), "{url}");
+        assert_eq!(storage.read_range(&url, 1..2).await.unwrap(), name.as_bytes()[1..2], "{url}");
+        for range in [1..100, 100..101] {
+            assert!(matches!(storage.read_range(&url, range).await, Err(StorageError::OutOfRange { .. })), "{url}");
+        }
+    }
+    let listed: Vec<_> = storage.list(&folder).await.unwrap().into_iter().map(|object| object.url).collect();
+    let mut expected: Vec<_> = names.iter().map(|name| format!("{folder}/{name}")).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+    assert!(matches!(storage.read(&format!("{folder}/none")).await, Err(StorageError::NotFound { .. })));
+    assert_eq!(storage.request_counts().heads, 0);
+}
+
 #[test]
 fn urls_are_taken_apart_and_never_decoded() {
     let parts = |url: &str| split(url).map(|parts| (parts.bucket, parts.key.to_owned())).unwrap();
@@ -106,9 +138,10 @@ async fn ranges_are_all_there_or_an_error() {
 #[tokio::test]
 async fn of_many_creators_one_wins_and_its_bytes_stay() {
     let folder = tempfile::tempdir().unwrap();
+    let on_s3 = s3_for_tests().map(|storage| (storage, format!("s3://featgres-test/puts-{}", uuid::Uuid::new_v4())));
     let on_disk = (Storage::local(), format!("file://{}/deep/er/object", folder.path().display()));
     let in_memory = (Storage::with_store("s3://b", Arc::new(InMemory::new())), "s3://b/object".to_owned());
-    for (storage, url) in [on_disk, in_memory] {
+    for (storage, url) in [on_disk, in_memory].into_iter().chain(on_s3) {
         let attempts = (0..16u8).map(|writer| {
             let (storage, url) = (Arc::clone(&storage), url.clone());
             tokio::spawn(async move { (writer, storage.put_if_absent(&url, Bytes::from(vec![writer; 1000])).await) })

@@ -296,3 +296,6 @@ fn content_file(
         path,
     })
 }
+
+#[cfg(test)]
+mod tests;
