@@ -38,7 +38,7 @@ pub enum SourceError {
     #[error("{kind} \"{name}\" of table \"{ident}\" does not exist")]
     UnknownReference {
         /// The table.
-        ident: TableIdent,
+        ident: Box<TableIdent>,
         /// `branch`, `tag`, or `tag or branch`.
         kind: &'static str,
         /// As asked.
@@ -74,9 +74,9 @@ pub enum SourceError {
     #[error("table \"{ident}\": {source}")]
     Format {
         /// The table.
-        ident: TableIdent,
+        ident: Box<TableIdent>,
         /// Which file, and what.
-        source: FormatError,
+        source: Box<FormatError>,
     },
     /// The catalog cannot be reached or opened.
     #[error("catalog \"{catalog}\" cannot be reached: {reason}")]
@@ -105,6 +105,12 @@ pub enum SourceError {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl SourceError {
+    pub(crate) fn format(ident: &TableIdent, source: FormatError) -> Self {
+        Self::Format { ident: Box::new(ident.clone()), source: Box::new(source) }
+    }
 }
 
 impl ReportError for SourceError {

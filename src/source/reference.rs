@@ -17,7 +17,7 @@ impl Sources {
         let pointer = catalog.pointer(ident).await?;
         let storage = Arc::clone(catalog.storage());
         let metadata = self.cache.metadata(&storage, &pointer.metadata_location).await.map_err(|error| match error {
-            FileError::Format(source) => SourceError::Format { ident: ident.clone(), source },
+            FileError::Format(source) => SourceError::format(ident, source),
             FileError::Storage(crate::storage::StorageError::NotFound { url }) => {
                 SourceError::SnapshotExpired { ident: ident.clone(), url }
             }
@@ -36,8 +36,7 @@ fn pick(
     metadata: &TableMetadata,
     at: &SnapshotRef,
 ) -> Result<(Option<Arc<Snapshot>>, Arc<Schema>), SourceError> {
-    let damaged =
-        |reason: String| SourceError::Format { ident: ident.clone(), source: FormatError::damaged(&pointer.metadata_location, reason) };
+    let damaged = |reason: String| SourceError::format(ident, FormatError::damaged(&pointer.metadata_location, reason));
     let current_schema = || metadata.current_schema().cloned().ok_or_else(|| damaged("it has no current schema".to_owned()));
     let snapshot = |snapshot_id: i64| {
         let found = metadata.snapshot(snapshot_id).cloned();
@@ -57,7 +56,7 @@ fn pick(
     let reference = |name: &str, kind: Option<ReferenceKind>| {
         let matches = |of: ReferenceKind| kind.is_none_or(|kind| kind == of);
         metadata.refs.get(name).filter(|reference| matches(reference.kind)).ok_or_else(|| SourceError::UnknownReference {
-            ident: ident.clone(),
+            ident: Box::new(ident.clone()),
             kind: match kind {
                 Some(ReferenceKind::Branch) => "branch",
                 Some(ReferenceKind::Tag) => "tag",
@@ -102,3 +101,7 @@ fn utc(micros: i64) -> String {
         None => format!("{micros} microseconds since 1970"),
     }
 }
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;

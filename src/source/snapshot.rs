@@ -63,7 +63,7 @@ impl TableSnapshot {
 
     /// The error of a file that is damaged or unsupported, with this table's name.
     pub fn format_error(&self, source: FormatError) -> SourceError {
-        SourceError::Format { ident: self.ident.clone(), source }
+        SourceError::format(&self.ident, source)
     }
 
     /// The error of a file of this snapshot: gone is expired.

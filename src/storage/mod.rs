@@ -5,7 +5,8 @@
 //!
 //! A key is taken exactly as it is written in the URL: nothing is percent-decoded or re-encoded, because writers put
 //! literal `%20` and `+` into keys. What object stores could not hold that way (an empty path segment, `.`, `..`,
-//! control characters) is refused by name. Local files are a store rooted at `/`.
+//! control characters) is refused by name. Local files are a store rooted at `/`; of file names only those that end in `#`
+//! and digits are not read, which object_store keeps for itself.
 //!
 //! Reads are one GET each: sizes come from the answer, never from a HEAD; existence is learned by reading.
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::{ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
 
 use super::{StorageError, StorageProperties};
 
@@ -74,9 +74,10 @@ pub(super) fn open(bucket: &str, properties: &StorageProperties) -> Result<Arc<d
         builder = builder.with_region(region);
     }
     if let (Some(id), Some(secret)) = (get("s3.access-key-id"), get("s3.secret-access-key")) {
-        builder = builder.with_access_key_id(id).with_secret_access_key(secret);
-        // A session token of the environment belongs to the environment's key.
-        builder = builder.with_token(get("s3.session-token").unwrap_or_default());
+        // As a provider of its own, because a session token of the environment belongs to the environment's key.
+        let credential =
+            AwsCredential { key_id: id.to_owned(), secret_key: secret.to_owned(), token: get("s3.session-token").map(str::to_owned) };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential)));
     }
     if flag("s3.anonymous") == Some(true) {
         builder = builder.with_skip_signature(true);

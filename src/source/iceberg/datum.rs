@@ -96,13 +96,14 @@ impl Datum {
         })
     }
 
-    /// A lower bound: NaN (of old writers) is none, and zero is the smaller one, since SQL's zeros are equal.
+    /// A lower bound: NaN (of old writers) is none, and zero is the smaller one, since SQL's zeros are equal
+    /// (as is the pattern `0.0`).
     pub fn lower_bound(of: &PrimitiveType, bytes: &Bytes) -> Option<Self> {
         match Self::from_bytes(of, bytes)? {
             Self::Float(value) if value.is_nan() => None,
             Self::Double(value) if value.is_nan() => None,
-            Self::Float(value) if value == 0.0 => Some(Self::Float(-0.0)),
-            Self::Double(value) if value == 0.0 => Some(Self::Double(-0.0)),
+            Self::Float(0.0) => Some(Self::Float(-0.0)),
+            Self::Double(0.0) => Some(Self::Double(-0.0)),
             other => Some(other),
         }
     }
@@ -112,8 +113,8 @@ impl Datum {
         match Self::from_bytes(of, bytes)? {
             Self::Float(value) if value.is_nan() => None,
             Self::Double(value) if value.is_nan() => None,
-            Self::Float(value) if value == 0.0 => Some(Self::Float(0.0)),
-            Self::Double(value) if value == 0.0 => Some(Self::Double(0.0)),
+            Self::Float(0.0) => Some(Self::Float(0.0)),
+            Self::Double(0.0) => Some(Self::Double(0.0)),
             other => Some(other),
         }
     }

@@ -16,6 +16,9 @@ use super::metadata::TableMetadata;
 use super::partition::{PartitionSpec, PartitionTuple};
 use super::types::PrimitiveType;
 
+/// The most that the entries of one manifest may take in memory: a small compressed file can unfold to any size.
+const MAX_MANIFEST: usize = 1 << 30;
+
 /// Live entries of a manifest.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -131,7 +134,7 @@ impl Manifest {
         let partition_shape = file_shape.inner(columns.partition);
         let partition = partition_columns(spec, partition_shape, metadata);
 
-        let mut entries = Vec::new();
+        let (mut entries, mut weight) = (Vec::new(), 0usize);
         while let Some(mut entry) = records.next()? {
             let damaged = |reason: String| FormatError::damaged(url, reason);
             let status = match entry.take_long(columns.status) {
@@ -144,6 +147,10 @@ impl Manifest {
             let mut file = entry.take_record(columns.file).ok_or_else(|| damaged("an entry has no data_file".to_owned()))?;
             let content = file.take_long(columns.content).unwrap_or(0);
             let file = content_file(&mut file, &columns, spec_id, &partition, partition_shape).map_err(damaged)?;
+            weight = weight.saturating_add(size_of::<ManifestEntry>() + file.weight());
+            if weight > MAX_MANIFEST {
+                return Err(damaged(format!("its entries take more than {MAX_MANIFEST} bytes")));
+            }
             entries.push(ManifestEntry { status, sequence_number, content, file: Arc::new(file) });
         }
         Ok(Self { url: url.to_owned(), spec_id, entries })
