@@ -12,7 +12,7 @@ mod columns;
 mod feature_store;
 mod functions;
 
-pub use feature_store::{LiveView, Status, StoreState, entities, feature_views, features, status};
+pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, feature_views, features, status};
 pub use functions::{SessionFacts, Settings, session_functions};
 
 use crate::registry::RegistrySnapshot;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::{DataFusionError, Result, TableReference, plan_err};
+use datafusion::common::{DataFusionError, Result, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning, TypePlanner,
@@ -16,7 +16,7 @@ use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::TableFactor;
 
 use super::dialect::{PostgresOperators, PostgresTypes};
-use super::functions::{Moment, RetrievalCall, is_retrieval, plan_retrieval};
+use super::functions::{Moment, RangesCall, RetrievalCall, is_last_query, is_ranges, is_retrieval, plan_ranges, plan_retrieval};
 use super::parameters::Parameters;
 use super::resolve::Resolved;
 use crate::error::{Report, SqlState};
@@ -149,10 +149,24 @@ impl RelationPlanner for FeatureRelations {
                 let plan = plan_retrieval(call, &self.resolved, &self.parameters, &self.moment, context)?;
                 return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
             }
+            TableFactor::Table { name, args: Some(_), alias, .. } if is_ranges(name) => {
+                let call = RangesCall::parse(&relation, &self.text).map_err(external)?;
+                let plan = plan_ranges(&call, &self.resolved, &self.parameters, context)?;
+                return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
+            }
+            TableFactor::Table { name, args: Some(args), alias, .. } if is_last_query(name) => {
+                if !args.args.is_empty() {
+                    return Err(external(Report::new(SqlState::UNDEFINED_FUNCTION, "function feature_store.last_query takes no arguments")));
+                }
+                let source = self.resolved.table(&TableReference::partial("feature_store", "last_query"))?;
+                let plan = LogicalPlanBuilder::scan("last_query", source, None)?.build()?;
+                return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
+            }
             TableFactor::Table { name, args: None, version: Some(version), alias, .. } => {
                 let reference = object_name_to_table_reference(name.clone(), true)?;
-                let Some(source) = self.resolved.versioned(&reference, version) else {
-                    return plan_err!("table '{reference}' not found");
+                let source = match self.resolved.versioned(&reference, version) {
+                    Some(source) => source,
+                    None => self.resolved.table(&reference)?,
                 };
                 let plan = LogicalPlanBuilder::scan(reference, source, None)?.build()?;
                 return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));

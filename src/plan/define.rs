@@ -213,7 +213,7 @@ impl Planner {
                 Ok(Source { source, schema, name })
             }
             SourceClause::Query { text, .. } => {
-                let plan = self.view_query(text, settings).await?;
+                let plan = self.view_query(text, None, settings).await?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
                 let mut names: Vec<&str> = schema.fields().iter().map(|field| super::column_names::shown(field.name())).collect();
                 names.sort_unstable();

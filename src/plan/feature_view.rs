@@ -16,7 +16,7 @@ use super::fixed_query::FixedQuery;
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::registry::{ColumnBinding, FeatureView, RegistrySnapshot, ViewSource};
 use crate::source::TableSnapshot;
-use crate::table::SnapshotTable;
+use crate::table::{SnapshotTable, TableOptions};
 
 /// Where a view's rows come from in this statement.
 #[derive(Debug, Clone)]
@@ -125,6 +125,20 @@ impl ResolvedView {
         input
             .and_then(|builder| builder.project(expressions.collect::<Vec<_>>()))
             .and_then(LogicalPlanBuilder::build)
+            .map_err(|failure| error::without_position(&failure))
+    }
+
+    /// All rows with the columns of [`Self::schema`] by the source's names; and whether the commit order stands behind them.
+    pub fn source(&self) -> Result<(LogicalPlan, bool), Report> {
+        let (provider, commit_order): (Arc<dyn TableProvider>, bool) = match &self.rows {
+            ViewRows::Snapshot { snapshot, .. } => {
+                (Arc::new(SnapshotTable::new(Arc::clone(snapshot), TableOptions { metadata_columns: true })?), true)
+            }
+            ViewRows::Query { plan, planner } => (Arc::new(FixedQuery::new(plan.as_ref().clone(), Arc::clone(planner))), false),
+        };
+        LogicalPlanBuilder::scan(self.view.name.as_str(), provider_as_source(provider), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map(|plan| (plan, commit_order))
             .map_err(|failure| error::without_position(&failure))
     }
 

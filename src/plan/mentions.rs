@@ -11,7 +11,7 @@ use datafusion::common::TableReference;
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast::{Expr, TableFactor, TableVersion, Visit, Visitor};
 
-use super::functions::{EntityRows, RetrievalCall, is_retrieval};
+use super::functions::{EntityRows, RangesCall, RetrievalCall, is_last_query, is_ranges, is_retrieval};
 use crate::error::{Report, SqlState};
 use crate::table::METADATA_COLUMNS;
 
@@ -20,8 +20,10 @@ use crate::table::METADATA_COLUMNS;
 pub struct Mentions {
     /// Relations, as written, with the version asked for.
     pub relations: Vec<(TableReference, Option<TableVersion>)>,
-    /// Views named by feature references.
-    pub views: BTreeSet<String>,
+    /// Views named by calls, each with the call's `at`.
+    pub views: BTreeSet<(String, Option<String>)>,
+    /// Whether anything is retrieved: `last_query()` is about such statements.
+    pub retrieval: bool,
     /// Whether a metadata column of a source table is named (`_file`, `_pos`, …): only then do tables show them.
     pub metadata_columns: bool,
 }
@@ -75,10 +77,17 @@ impl Visitor for Collector<'_> {
             }
             return ControlFlow::Continue(());
         }
-        if !is_retrieval(name) {
-            return ControlFlow::Continue(());
-        }
-        match self.retrieval(factor) {
+        let outcome = if is_retrieval(name) {
+            self.retrieval(factor)
+        } else if is_ranges(name) {
+            self.ranges(factor)
+        } else {
+            if is_last_query(name) {
+                self.mentions.relations.push((TableReference::partial("feature_store", "last_query"), None));
+            }
+            Ok(())
+        };
+        match outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(report) => ControlFlow::Break(report),
         }
@@ -89,7 +98,8 @@ impl Collector<'_> {
     /// A retrieval's views, and what its entity query mentions where that is quoted text (a subquery is visited anyway).
     fn retrieval(&mut self, factor: &TableFactor) -> Result<(), Report> {
         let call = RetrievalCall::parse(factor, self.text)?;
-        self.mentions.views.extend(call.features.iter().map(|reference| reference.view.clone()));
+        self.mentions.retrieval = true;
+        self.mentions.views.extend(call.features.iter().map(|reference| (reference.view.clone(), call.at.clone())));
         if let EntityRows::Text(query) = &call.entities {
             let inner = Mentions::of(query.as_ref(), "")?;
             for mention in inner.relations {
@@ -100,6 +110,13 @@ impl Collector<'_> {
             self.mentions.views.extend(inner.views);
             self.mentions.metadata_columns |= inner.metadata_columns;
         }
+        Ok(())
+    }
+
+    fn ranges(&mut self, factor: &TableFactor) -> Result<(), Report> {
+        let call = RangesCall::parse(factor, self.text)?;
+        self.mentions.retrieval = true;
+        self.mentions.views.insert((call.view, call.at));
         Ok(())
     }
 }

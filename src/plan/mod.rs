@@ -26,6 +26,7 @@ mod mentions;
 mod parameters;
 mod resolve;
 mod show;
+mod time_travel;
 
 pub use dialect::PostgresCoercion;
 pub use error::{report, without_position};
@@ -33,6 +34,7 @@ pub use feature_view::ResolvedView;
 pub use parameters::Parameters;
 pub use resolve::{NoTemporaryTables, PinnedSnapshots, TemporaryTables};
 pub use show::{ShowResult, StoreFacts};
+pub use time_travel::{Reads, Retrieved};
 
 use crate::clock::Clock;
 use crate::error::{Notice, Report, SqlState};
@@ -41,6 +43,7 @@ use crate::registry::{HistoryEntry, RegistrySnapshot};
 use crate::source::Sources;
 use context::StatementContext;
 use mentions::Mentions;
+use time_travel::At;
 
 /// Plans statements for all clients; holds what is the same for all of them.
 #[derive(Debug)]
@@ -71,6 +74,10 @@ pub struct StatementSettings<'a> {
     pub ties: Arc<TieCounter>,
     /// The registry's commits, where the statement asks for them.
     pub history: Vec<HistoryEntry>,
+    /// The tables that the statement reads, noted as they are found.
+    pub reads: Arc<Reads>,
+    /// What this client's last retrieval read.
+    pub last: Option<Arc<Retrieved>>,
     /// All that the client sent, for positions.
     pub text: Arc<str>,
     /// Where notices go.
@@ -86,6 +93,8 @@ pub struct PlannedQuery {
     pub columns: Vec<(String, FieldRef)>,
     /// Types of `$1`, `$2`, …
     pub parameter_types: Vec<DataType>,
+    /// What it reads, if it is a retrieval.
+    pub retrieved: Option<Arc<Retrieved>>,
 }
 
 impl Planner {
@@ -96,7 +105,22 @@ impl Planner {
         parameters: Parameters,
         settings: &StatementSettings<'_>,
     ) -> Result<PlannedQuery, Report> {
+        self.query_at(statement, parameters, None, settings).await
+    }
+
+    /// The same with all tables at a pin.
+    async fn query_at(
+        &self,
+        statement: &SqlStatement,
+        parameters: Parameters,
+        at: Option<&At>,
+        settings: &StatementSettings<'_>,
+    ) -> Result<PlannedQuery, Report> {
         let mut statement = statement.clone();
+        time_travel::pin_calls(&mut statement, &parameters, &settings.text)?;
+        if let Some(at) = at {
+            time_travel::mark_statement(&mut statement, at);
+        }
         column_names::give(&mut statement);
         dialect::rewrite_field_access(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;
@@ -125,11 +149,12 @@ impl Planner {
         }
         let columns =
             plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), Arc::clone(field))).collect();
-        Ok(PlannedQuery { plan, columns, parameter_types })
+        let retrieved = mentions.retrieval.then(|| Arc::new(settings.reads.retrieved(settings.registry.version)));
+        Ok(PlannedQuery { plan, columns, parameter_types, retrieved })
     }
 
     /// Plans the SELECT of an `AS SELECT` view: fixed settings, no parameters, no volatile functions, no temporary tables.
-    async fn view_query(&self, sql: &str, settings: &StatementSettings<'_>) -> Result<LogicalPlan, Report> {
+    async fn view_query(&self, sql: &str, at: Option<&At>, settings: &StatementSettings<'_>) -> Result<LogicalPlan, Report> {
         let query = crate::sql::parse_entity_query(sql).map_err(Report::from)?;
         let fixed = StatementSettings {
             registry: Arc::clone(&settings.registry),
@@ -139,10 +164,12 @@ impl Planner {
             view_state: settings.view_state,
             ties: Arc::clone(&settings.ties),
             history: Vec::new(),
+            reads: Arc::clone(&settings.reads),
+            last: None,
             text: Arc::from(sql),
             notices: settings.notices,
         };
-        let planned = self.query(&SqlStatement::Query(query), Parameters::default(), &fixed).await?;
+        let planned = self.query_at(&SqlStatement::Query(query), Parameters::default(), at, &fixed).await?;
         if let Some(index) = planned.parameter_types.iter().position(|_| true) {
             return Err(Report::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${}", index + 1)));
         }

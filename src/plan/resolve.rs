@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::context::external;
 use super::feature_view::{ResolvedView, ViewRows};
 use super::mentions::Mentions;
+use super::time_travel::{At, Version};
 use super::{Planner, StatementSettings};
 use crate::catalog::SystemRelations;
 use crate::error::{Report, SqlState, perhaps_you_meant};
@@ -67,7 +68,7 @@ impl TemporaryTables for NoTemporaryTables {
 pub struct Resolved {
     tables: HashMap<TableReference, Arc<dyn TableSource>>,
     versions: HashMap<(TableReference, TableVersion), Arc<dyn TableSource>>,
-    views: HashMap<String, Arc<ResolvedView>>,
+    views: HashMap<(String, Option<String>), Arc<ResolvedView>>,
     unresolved: HashMap<TableReference, Report>,
 }
 
@@ -92,9 +93,9 @@ impl Resolved {
         self.versions.get(&(name.clone(), version.clone())).cloned()
     }
 
-    /// A feature view that a reference names.
-    pub fn view(&self, name: &str) -> Option<&Arc<ResolvedView>> {
-        self.views.get(name)
+    /// A feature view that a reference names, as a call with this `at` reads it.
+    pub fn view(&self, name: &str, at: Option<&str>) -> Option<&Arc<ResolvedView>> {
+        self.views.get(&(name.to_owned(), at.map(str::to_owned)))
     }
 }
 
@@ -112,9 +113,10 @@ impl Planner {
             let found = self.relation(name, version.as_ref(), options, settings).await?;
             Ok::<_, Report>((name.clone(), version.clone(), found))
         });
-        let views = mentions.views.iter().map(|name| async move {
+        let views = mentions.views.iter().map(|(name, at)| async move {
             let view = settings.registry.feature_views.get(name).ok_or_else(|| unknown_view(&settings.registry, name))?;
-            Ok::<_, Report>((name.clone(), Arc::new(self.view(view, settings).await?)))
+            let pin = at.as_deref().map(At::parse).transpose()?;
+            Ok::<_, Report>(((name.clone(), at.clone()), Arc::new(self.view_at(view, pin.as_ref(), settings).await?)))
         });
         let (relations, views) = futures::future::try_join(try_join_all(relations), try_join_all(views)).await?;
         let mut resolved = Resolved { views: views.into_iter().collect(), ..Resolved::default() };
@@ -126,8 +128,7 @@ impl Planner {
                 (Found::Table(provider), Some(version)) => {
                     resolved.versions.insert((name, version), provider_as_source(provider));
                 }
-                (Found::Nothing(report), Some(_)) => return Err(report),
-                (Found::Nothing(report), None) => {
+                (Found::Nothing(report), _) => {
                     resolved.unresolved.insert(name, report);
                 }
             }
@@ -142,11 +143,14 @@ impl Planner {
         options: TableOptions,
         settings: &StatementSettings<'_>,
     ) -> Result<Found, Report> {
+        let version = version.map(Version::of).transpose()?;
+        let at = version.as_ref().and_then(|version| version.at.as_ref());
+        let version = version.as_ref().and_then(|version| version.own.as_ref());
         let (schema, table) = match name {
             TableReference::Full { catalog, schema, table } if **catalog != *self.project => {
                 let ident = TableIdent { catalog: catalog.to_string(), schema: schema.to_string(), table: table.to_string() };
-                let at = version.map(snapshot_ref).transpose()?.unwrap_or(SnapshotRef::Current);
-                let snapshot = self.snapshot(&ident, &at, settings).await?;
+                let own = version.map(snapshot_ref).transpose()?.unwrap_or(SnapshotRef::Current);
+                let snapshot = self.read(&ident, &own, at, settings).await?;
                 return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot, options)?)));
             }
             TableReference::Full { schema, table, .. } | TableReference::Partial { schema, table } => (Some(&**schema), &**table),
@@ -164,7 +168,7 @@ impl Planner {
         if matches!(schema, None | Some("public"))
             && let Some(view) = settings.registry.feature_views.get(table)
         {
-            let plan = self.view(view, settings).await?.relation()?;
+            let plan = self.view_at(view, at, settings).await?.relation()?;
             return Ok(Found::Table(Arc::new(ViewTable::new(plan, None))));
         }
         let system = self.system_relations(schema, table, settings).await;
@@ -206,42 +210,73 @@ impl Planner {
         Ok(settings.pinned.keep(key, snapshot))
     }
 
-    /// A view met with its source. Boxed: an `AS SELECT` view may read other views.
+    /// A table's snapshot for this statement to read: its own pin, unless the call around it has one for it.
+    async fn read(
+        &self,
+        ident: &TableIdent,
+        own: &SnapshotRef,
+        at: Option<&At>,
+        settings: &StatementSettings<'_>,
+    ) -> Result<Arc<TableSnapshot>, Report> {
+        let snapshot = match at {
+            Some(at) => self.snapshot(ident, &at.of(ident, own)?, settings).await.map_err(|report| at.hint_for(report))?,
+            None => self.snapshot(ident, own, settings).await?,
+        };
+        settings.reads.note(ident, own, at.is_some(), &snapshot);
+        Ok(snapshot)
+    }
+
+    /// A view met with its source.
     pub(super) fn view<'a>(
         &'a self,
         view: &'a FeatureView,
         settings: &'a StatementSettings<'_>,
     ) -> BoxFuture<'a, Result<ResolvedView, Report>> {
+        self.view_at(view, None, settings)
+    }
+
+    /// The same below a call with `at`. Boxed: an `AS SELECT` view may read other views.
+    fn view_at<'a>(
+        &'a self,
+        view: &'a FeatureView,
+        at: Option<&'a At>,
+        settings: &'a StatementSettings<'_>,
+    ) -> BoxFuture<'a, Result<ResolvedView, Report>> {
         Box::pin(async move {
-            let rows = self.view_rows(view, settings).await?;
+            let rows = self.view_rows(view, at, settings).await?;
             ResolvedView::bind(Arc::new(view.clone()), &settings.registry, rows)
         })
     }
 
-    async fn view_rows(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> Result<ViewRows, Report> {
+    async fn view_rows(&self, view: &FeatureView, at: Option<&At>, settings: &StatementSettings<'_>) -> Result<ViewRows, Report> {
         match &view.source {
-            ViewSource::Table { catalog, schema, table, pin, .. } => {
+            ViewSource::Table { catalog, schema, table, .. } => {
                 if view.scan == Scan::Glob {
                     return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "scan = 'glob' is not supported yet"));
                 }
                 let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
-                let at = match pin {
-                    None => SnapshotRef::Current,
-                    Some(Pin::Branch(name)) => SnapshotRef::Branch(name.clone()),
-                    Some(Pin::Tag(name)) => SnapshotRef::Tag(name.clone()),
-                    Some(Pin::Snapshot(id)) => SnapshotRef::Snapshot(*id),
-                    Some(Pin::Timestamp(text)) => SnapshotRef::Timestamp(timestamp(text)?),
-                };
-                let snapshot = self.snapshot(&ident, &at, settings).await?;
+                let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?;
                 let table = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?;
                 Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
             }
             ViewSource::Query { sql } => {
-                let plan = Box::new(self.view_query(sql, settings).await?);
+                let plan = Box::new(self.view_query(sql, at, settings).await?);
                 Ok(ViewRows::Query { plan, planner: Arc::clone(settings.view_state) })
             }
         }
     }
+}
+
+/// Which snapshot of its table a view reads by itself.
+pub(super) fn own_pin(view: &FeatureView) -> Result<SnapshotRef, Report> {
+    let ViewSource::Table { pin, .. } = &view.source else { return Ok(SnapshotRef::Current) };
+    Ok(match pin {
+        None => SnapshotRef::Current,
+        Some(Pin::Branch(name)) => SnapshotRef::Branch(name.clone()),
+        Some(Pin::Tag(name)) => SnapshotRef::Tag(name.clone()),
+        Some(Pin::Snapshot(id)) => SnapshotRef::Snapshot(*id),
+        Some(Pin::Timestamp(text)) => SnapshotRef::Timestamp(timestamp(text)?),
+    })
 }
 
 /// 42P01 for a view, with the nearest name.

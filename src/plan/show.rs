@@ -10,7 +10,7 @@ use datafusion::catalog::TableProvider;
 use futures::future::join_all;
 
 use super::feature_view::field_id;
-use super::resolve::unknown_view;
+use super::resolve::{own_pin, unknown_view};
 use super::{Planner, StatementSettings};
 use crate::catalog::{self, LiveView, Status, StoreState};
 use crate::error::{Notice, Report, SqlState, perhaps_you_meant};
@@ -175,7 +175,7 @@ impl Planner {
     async fn view_snapshot(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> Result<Option<Arc<TableSnapshot>>, Report> {
         let ViewSource::Table { catalog, schema, table, .. } = &view.source else { return Ok(None) };
         let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
-        self.snapshot(&ident, &SnapshotRef::Current, settings).await.map(Some)
+        self.snapshot(&ident, &own_pin(view)?, settings).await.map(Some)
     }
 
     fn status(&self) -> Status {
@@ -196,6 +196,9 @@ impl Planner {
         let mut state = StoreState { status: self.status(), ..StoreState::default() };
         if schema != Some("feature_store") {
             return state;
+        }
+        if table == "last_query" {
+            state.last_query = settings.last.iter().flat_map(|last| last.tables.iter().cloned()).collect();
         }
         if table == "registry_history" {
             state.history = settings.history.clone();

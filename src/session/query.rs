@@ -19,7 +19,7 @@ use super::settings;
 use super::statement::{Parsed, RegistryView, columns_of};
 use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
-use crate::plan::{self, Parameters, PlannedQuery};
+use crate::plan::{self, Parameters, PlannedQuery, Retrieved};
 use crate::sql::{Show, Statement, StatementText};
 
 /// A query ready to run.
@@ -27,6 +27,7 @@ struct Ready {
     physical: Arc<dyn ExecutionPlan>,
     columns: Arc<[Column]>,
     view: RegistryView,
+    retrieved: Option<Arc<Retrieved>>,
 }
 
 impl Session {
@@ -45,13 +46,16 @@ impl Session {
             self.gateway.planner.query(sql, parameters, &settings).await?
         };
         let physical = view.state.create_physical_plan(&planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
-        Ok(Ready { physical, columns: columns(&planned), view })
+        Ok(Ready { physical, columns: columns(&planned), view, retrieved: planned.retrieved })
     }
 
     fn stream(&mut self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
         let pool = Arc::new(StatementPool::new(self.gateway.memory(), self.gateway.memory_per_query()));
         if let Some(running) = &mut self.running {
             running.pool = Some(Arc::clone(&pool));
+        }
+        if let Some(retrieved) = ready.retrieved {
+            self.last_retrieval = Some(retrieved);
         }
         let context = engine::task_context(&ready.view.state, pool);
         let stream = execute_stream(ready.physical, context).map_err(|failure| plan::without_position(&failure))?;

@@ -27,6 +27,7 @@ use super::vars::SessionVars;
 use crate::catalog::{SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
+use crate::plan::Retrieved;
 use crate::sql::StatementText;
 
 /// Prepared statements of one session at one time.
@@ -47,6 +48,7 @@ pub struct Session {
     pub(super) prepared: HashMap<String, Prepared>,
     pub(super) copy_target: Option<CopyTarget>,
     pub(super) running: Option<Running>,
+    pub(super) last_retrieval: Option<Arc<Retrieved>>,
     portals: HashMap<String, Portal>,
     script: Vec<StatementText>,
     script_text: Arc<str>,
@@ -154,6 +156,7 @@ impl Session {
             prepared: HashMap::new(),
             copy_target: None,
             running: None,
+            last_retrieval: None,
             portals: HashMap::new(),
             script: Vec::new(),
             script_text: Arc::from(""),
@@ -198,6 +201,7 @@ impl Session {
         self.portals.clear();
         self.prepared.clear();
         self.temp_tables.clear();
+        self.last_retrieval = None;
         self.vars.lock().reset_all();
     }
 }

@@ -382,6 +382,8 @@ impl RegistryView {
             view_state: &session.gateway.view_state,
             ties: Arc::clone(&self.ties),
             history: self.history.clone(),
+            reads: Arc::default(),
+            last: session.last_retrieval.clone(),
             text: Arc::clone(text),
             notices: &session.notices,
         }

@@ -54,6 +54,14 @@ pub enum SourceError {
         /// As asked.
         snapshot_id: i64,
     },
+    /// No such schema among the table's.
+    #[error("schema {schema_id} of table \"{ident}\" does not exist")]
+    UnknownTableSchema {
+        /// The table.
+        ident: TableIdent,
+        /// As asked.
+        schema_id: i32,
+    },
     /// Before the table's first snapshot (that is still logged).
     #[error("table \"{ident}\" has no snapshot that was current at {at}")]
     NoSnapshotAt {
@@ -119,8 +127,9 @@ impl ReportError for SourceError {
             Self::UnknownCatalog { .. } | Self::UnknownSchema { .. } => SqlState::INVALID_SCHEMA_NAME,
             Self::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
             Self::UnknownReference { .. } => SqlState::UNDEFINED_OBJECT,
-            Self::UnknownSnapshot { .. } | Self::SnapshotExpired { .. } => SqlState::SNAPSHOT_EXPIRED,
-            Self::NoSnapshotAt { .. } => SqlState::INVALID_PARAMETER_VALUE,
+            Self::UnknownSnapshot { .. } | Self::UnknownTableSchema { .. } | Self::NoSnapshotAt { .. } | Self::SnapshotExpired { .. } => {
+                SqlState::SNAPSHOT_EXPIRED
+            },
             Self::Format { source, .. } => source.sqlstate(),
             Self::CatalogUnreachable { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
             Self::CatalogFailed { .. } => SqlState::FDW_ERROR,
@@ -139,6 +148,7 @@ impl ReportError for SourceError {
             Self::Format { source, .. } => source.hint(),
             Self::Storage(error) => error.hint(),
             Self::UnknownSnapshot { .. }
+            | Self::UnknownTableSchema { .. }
             | Self::NoSnapshotAt { .. }
             | Self::CatalogUnreachable { .. }
             | Self::CatalogFailed { .. }

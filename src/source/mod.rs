@@ -54,6 +54,20 @@ pub enum SnapshotRef {
     TagOrBranch(String),
     /// The one that was current at this instant, microseconds since 1970 UTC.
     Timestamp(i64),
+    /// A tag or branch of this name; where there is none, the one that was current at this instant.
+    ReferenceOrTimestamp {
+        /// The tag or branch.
+        name: String,
+        /// Microseconds since 1970 UTC.
+        micros: i64,
+    },
+    /// What an earlier read was made of.
+    Recorded {
+        /// The snapshot; none is a table that had never been written.
+        snapshot_id: Option<i64>,
+        /// The schema that it was read with; none = the snapshot's own.
+        schema_id: Option<i32>,
+    },
 }
 
 /// What a catalog says of a table: where its metadata is now.

@@ -88,6 +88,21 @@ fn pick(
                 ReferenceKind::Tag => with_own_schema(reference.snapshot_id),
             }
         }
+        SnapshotRef::ReferenceOrTimestamp { name, micros } => {
+            let at = if metadata.refs.contains_key(name) { SnapshotRef::TagOrBranch(name.clone()) } else { SnapshotRef::Timestamp(*micros) };
+            pick(ident, pointer, metadata, &at)
+        }
+        SnapshotRef::Recorded { snapshot_id, schema_id } => {
+            let (snapshot, own) = match snapshot_id {
+                Some(id) => with_own_schema(*id)?,
+                None => (None, current_schema()?),
+            };
+            let schema = match schema_id {
+                Some(id) => metadata.schema(*id).cloned().ok_or_else(|| SourceError::UnknownTableSchema { ident: ident.clone(), schema_id: *id })?,
+                None => own,
+            };
+            Ok((snapshot, schema))
+        }
         SnapshotRef::Timestamp(micros) => {
             let id = metadata.snapshot_at(*micros).ok_or_else(|| SourceError::NoSnapshotAt { ident: ident.clone(), at: utc(*micros) })?;
             with_own_schema(id)

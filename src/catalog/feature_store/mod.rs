@@ -49,6 +49,33 @@ pub struct StoreState {
     pub history: Vec<HistoryEntry>,
     /// The gateway.
     pub status: Status,
+    /// What this client's last retrieval read.
+    pub last_query: Vec<RetrievedTable>,
+}
+
+/// A table that a retrieval read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrievedTable {
+    /// The catalog.
+    pub catalog: String,
+    /// The namespace.
+    pub schema: String,
+    /// The table.
+    pub table: String,
+    /// URL of the metadata.json that was current.
+    pub metadata_location: String,
+    /// The table's uuid.
+    pub table_uuid: Option<String>,
+    /// The snapshot; none for a table without rows yet.
+    pub snapshot_id: Option<i64>,
+    /// The schema that it was read with.
+    pub schema_id: i32,
+    /// Nessie's commit.
+    pub nessie_hash: Option<String>,
+    /// The definitions' version.
+    pub registry_version: u64,
+    /// What `at =>` takes to read all of the retrieval's tables as they were.
+    pub at: String,
 }
 
 /// The relation of this name.
@@ -56,6 +83,7 @@ pub fn relation(name: &str, registry: &RegistrySnapshot, state: &StoreState) -> 
     Some(match name {
         "feature_views" => feature_views(registry, &state.live),
         "features" => features(registry),
+        "last_query" => last_query(&state.last_query),
         "entities" => entities(registry),
         "feature_services" => Columns::default()
             .text("name", none())
@@ -115,6 +143,22 @@ pub fn features(registry: &RegistrySnapshot) -> RecordBatch {
         .text("type", features.iter().map(|(_, feature)| Some(&feature.data_type)))
         .text("comment", features.iter().map(|(_, feature)| feature.comment.as_ref()))
         .finish(features.len())
+}
+
+/// One row per table of the session's last retrieval.
+fn last_query(tables: &[RetrievedTable]) -> RecordBatch {
+    Columns::default()
+        .text("catalog", tables.iter().map(|read| Some(&read.catalog)))
+        .text("schema", tables.iter().map(|read| Some(&read.schema)))
+        .text("table", tables.iter().map(|read| Some(&read.table)))
+        .text("metadata_location", tables.iter().map(|read| Some(&read.metadata_location)))
+        .text("table_uuid", tables.iter().map(|read| read.table_uuid.as_ref()))
+        .bigint("snapshot_id", tables.iter().map(|read| read.snapshot_id))
+        .bigint("schema_id", tables.iter().map(|read| Some(i64::from(read.schema_id))))
+        .text("nessie_hash", tables.iter().map(|read| read.nessie_hash.as_ref()))
+        .bigint("registry_version", tables.iter().map(|read| i64::try_from(read.registry_version).ok()))
+        .text("at", tables.iter().map(|read| Some(&read.at)))
+        .finish(tables.len())
 }
 
 /// One row per entity.

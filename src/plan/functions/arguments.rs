@@ -1,8 +1,8 @@
-//! The arguments of `get_historical_features` and `get_latest_features`, read from the statement's tree.
+//! The arguments of `get_historical_features`, `get_latest_features` and `get_feature_ranges`, read from the statement's tree.
 //!
 //! A PostgreSQL client learns a statement's columns when it is parsed, so whatever decides them (features, names, flags)
-//! must be a constant by then: anything else is 42P18. `max_age` and `as_of` decide rows only and may be
-//! parameters; they stay expressions here.
+//! must be a constant by then: anything else is 42P18. `max_age`, `as_of`, `from` and `to` decide rows only and may be
+//! parameters; they stay expressions here. `at` may be one too; it is settled on the tree before (`time_travel`).
 
 use datafusion::sql::sqlparser::ast::{
     Array, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, ObjectName, Query, Spanned, TableFactor, Value,
@@ -11,13 +11,15 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::plan::error::character_of;
 
-/// Which of the two.
+/// Which of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retrieval {
     /// `get_historical_features`: each entity row has its own time.
     Historical,
     /// `get_latest_features`: one time for all rows.
     Latest,
+    /// `get_feature_ranges`: no entity rows, every value.
+    Ranges,
 }
 
 impl Retrieval {
@@ -26,6 +28,7 @@ impl Retrieval {
         match self {
             Self::Historical => "get_historical_features",
             Self::Latest => "get_latest_features",
+            Self::Ranges => "get_feature_ranges",
         }
     }
 
@@ -52,19 +55,55 @@ impl Retrieval {
                 "include_feature_timestamps",
                 "at",
             ],
+            Self::Ranges => &["view", "from", "to", "at"],
         }
     }
 }
 
-/// Whether this names one of the two.
+/// Whether this names one of the two functions that take entity rows.
 pub fn is_retrieval(name: &ObjectName) -> bool {
+    matches!(function(name), Some(Retrieval::Historical | Retrieval::Latest))
+}
+
+/// Whether this names `get_feature_ranges`.
+pub fn is_ranges(name: &ObjectName) -> bool {
+    function(name) == Some(Retrieval::Ranges)
+}
+
+/// Whether this names a function that takes `at`.
+pub fn has_at(name: &ObjectName) -> bool {
     function(name).is_some()
+}
+
+/// Whether this names `feature_store.last_query`.
+pub fn is_last_query(name: &ObjectName) -> bool {
+    let folded = |index: usize| name.0.get(index)?.as_ident().map(|ident| ident.value.to_ascii_lowercase());
+    name.0.len() == 2 && folded(0).as_deref() == Some("feature_store") && folded(1).as_deref() == Some("last_query")
+}
+
+/// The argument `at` of a call of [`has_at`].
+pub fn at_argument<'a>(name: &ObjectName, args: &'a mut [FunctionArg]) -> Option<&'a mut Expr> {
+    argument("at", name, args)
+}
+
+/// The argument `entities` of a call.
+pub fn entities_argument<'a>(name: &ObjectName, args: &'a mut [FunctionArg]) -> Option<&'a mut Expr> {
+    argument("entities", name, args)
+}
+
+fn argument<'a>(wanted: &str, name: &ObjectName, args: &'a mut [FunctionArg]) -> Option<&'a mut Expr> {
+    let index = function(name)?.arguments().iter().position(|known| *known == wanted)?;
+    args.iter_mut().enumerate().find_map(|(position, arg)| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if position == index => Some(value),
+        FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } if name.value.eq_ignore_ascii_case(wanted) => Some(value),
+        _ => None,
+    })
 }
 
 fn function(name: &ObjectName) -> Option<Retrieval> {
     let last = name.0.last()?.as_ident()?;
     let spelled = if last.quote_style.is_some() { last.value.clone() } else { last.value.to_ascii_lowercase() };
-    [Retrieval::Historical, Retrieval::Latest].into_iter().find(|function| function.name() == spelled)
+    [Retrieval::Historical, Retrieval::Latest, Retrieval::Ranges].into_iter().find(|function| function.name() == spelled)
 }
 
 /// Where the entity rows come from.
@@ -112,6 +151,34 @@ pub struct RetrievalCall {
     pub max_age: Option<Expr>,
     /// `as_of`.
     pub as_of: Option<Expr>,
+    /// `at`.
+    pub at: Option<String>,
+}
+
+/// One call of `get_feature_ranges`.
+#[derive(Debug, Clone)]
+pub struct RangesCall {
+    /// `view`.
+    pub view: String,
+    /// `from`.
+    pub from: Option<Expr>,
+    /// `to`.
+    pub to: Option<Expr>,
+    /// `at`.
+    pub at: Option<String>,
+}
+
+impl RangesCall {
+    /// Reads the call of a table factor for which [`is_ranges`] holds.
+    pub fn parse(factor: &TableFactor, text: &str) -> Result<Self, Report> {
+        let TableFactor::Table { args: Some(args), .. } = factor else {
+            return Err(Report::new(SqlState::INTERNAL_ERROR, "not a function call"));
+        };
+        let mut given = Given::collect(Retrieval::Ranges, &args.args, text)?;
+        let view = given.required("view")?;
+        let view = constant_text(&view).ok_or_else(|| given.not_constant("view", &view))?;
+        Ok(Self { view, from: given.expression("from"), to: given.expression("to"), at: given.text("at")? })
+    }
 }
 
 impl RetrievalCall {
@@ -126,7 +193,7 @@ impl RetrievalCall {
         let mut given = Given::collect(function, &args.args, text)?;
         let entities = given.entities()?;
         let features = given.features()?;
-        let call = Self {
+        Ok(Self {
             function,
             entities,
             features,
@@ -136,16 +203,8 @@ impl RetrievalCall {
             include_feature_timestamps: given.flag("include_feature_timestamps")?,
             max_age: given.expression("max_age"),
             as_of: given.expression("as_of"),
-        };
-        if let Some(at) = given.expression("at") {
-            return Err(Report::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                format!("argument \"at\" of {} is not supported yet", function.name()),
-            )
-            .hint("Leave it out: every table is then read at its current snapshot.")
-            .position_of(&at, text));
-        }
-        Ok(call)
+            at: given.text("at")?,
+        })
     }
 }
 
@@ -304,7 +363,7 @@ impl<'a> Given<'a> {
             SqlState::INDETERMINATE_DATATYPE,
             format!("argument \"{name}\" of {} must be a constant: it decides the columns of the result", self.function.name()),
         )
-        .hint("Write it into the statement's text; parameters can carry entity rows, max_age and as_of.")
+        .hint("Write it into the statement's text; parameters can carry entity rows, max_age, as_of and at.")
         .position_of(expression, self.text)
     }
 }
@@ -362,7 +421,7 @@ fn strip_parentheses(expression: &Expr) -> &Expr {
 }
 
 /// A string literal, with or without a cast to text.
-fn constant_text(expression: &Expr) -> Option<String> {
+pub fn constant_text(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Value(value) => value.value.clone().into_string(),
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. }
@@ -376,7 +435,8 @@ fn constant_text(expression: &Expr) -> Option<String> {
 }
 
 /// Points a report at an expression of `text`.
-trait PositionOf {
+pub trait PositionOf {
+    /// The same report with the expression's place, if it has one.
     fn position_of(self, expression: &Expr, text: &str) -> Self;
 }
 

@@ -44,6 +44,38 @@ pub fn plan_retrieval(
     planning.join(resolved, arguments, &moment.ties)
 }
 
+/// A constant argument, or a parameter's value; NULL of that type while a parameter has none.
+pub(super) fn constant(
+    function: Retrieval,
+    name: &str,
+    expression: &SqlExpr,
+    data_type: &DataType,
+    parameters: &Parameters,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<ScalarValue> {
+    if let SqlExpr::Value(value) = expression
+        && let Value::Placeholder(placeholder) = &value.value
+    {
+        parameters.hint(placeholder, data_type.clone());
+        return match parameters.value(placeholder) {
+            Some(value) => value.cast_to(data_type),
+            None => ScalarValue::try_from(data_type),
+        };
+    }
+    let schema = datafusion::common::DFSchema::empty();
+    let planned = context.sql_to_expr(expression.clone(), &schema)?;
+    let options = Arc::new(context.context_provider().options().clone());
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_config_options(options).with_current_time().build());
+    let planned = simplifier.coerce(cast(planned, data_type.clone()), &schema)?;
+    match simplifier.simplify(planned)? {
+        Expr::Literal(value, _) => Ok(value),
+        _ => Err(external(Report::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("argument \"{name}\" of {} must be a constant or a parameter", function.name()),
+        ))),
+    }
+}
+
 /// What a call takes from the execution that it is planned for.
 #[derive(Debug, Clone, Default)]
 pub struct Moment {
@@ -189,7 +221,6 @@ impl Planning<'_> {
         Ok((!value.is_null()).then_some(value))
     }
 
-    /// A constant, or a parameter's value; NULL of that type while a parameter has none.
     fn constant(
         &self,
         name: &str,
@@ -197,27 +228,7 @@ impl Planning<'_> {
         data_type: &DataType,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<ScalarValue> {
-        if let SqlExpr::Value(value) = expression
-            && let Value::Placeholder(placeholder) = &value.value
-        {
-            self.parameters.hint(placeholder, data_type.clone());
-            return match self.parameters.value(placeholder) {
-                Some(value) => value.cast_to(data_type),
-                None => ScalarValue::try_from(data_type),
-            };
-        }
-        let schema = datafusion::common::DFSchema::empty();
-        let planned = context.sql_to_expr(expression.clone(), &schema)?;
-        let options = Arc::new(context.context_provider().options().clone());
-        let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_config_options(options).with_current_time().build());
-        let planned = simplifier.coerce(cast(planned, data_type.clone()), &schema)?;
-        match simplifier.simplify(planned)? {
-            Expr::Literal(value, _) => Ok(value),
-            _ => Err(external(Report::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("argument \"{name}\" of {} must be a constant or a parameter", self.call.function.name()),
-            ))),
-        }
+        constant(self.call.function, name, expression, data_type, self.parameters, context)
     }
 
     /// The views of the call, in order of first mention, with the features asked of each: (view, feature) in the order asked.
@@ -226,7 +237,7 @@ impl Planning<'_> {
         let mut asked = Vec::new();
         for FeatureReference { view, feature } in &self.call.features {
             let resolved_view = resolved
-                .view(view)
+                .view(view, self.call.at.as_deref())
                 .ok_or_else(|| Report::new(SqlState::UNDEFINED_TABLE, format!("feature view \"{view}\" does not exist")))?;
             let index = match views.iter().position(|known| known.view.name == *view) {
                 Some(index) => index,
