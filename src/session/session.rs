@@ -366,8 +366,13 @@ impl Backend for Session {
         let text = Arc::clone(&found.prepared.text);
         let types: Vec<DataType> = found.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
         let parameters = Some((types, found.values.clone()));
+        let described = found.prepared.columns.clone();
         self.begin_statement(&statement);
-        self.run(Parsed { statement, text, parameters }).await
+        let response = self.run(Parsed { statement, text, parameters }).await?;
+        if let (Response::Rows(rows), Some(described)) = (&response, described) {
+            same_shape(&rows.columns, &described)?;
+        }
+        Ok(response)
     }
 
     fn suspend(&mut self, portal: &str, rows: Rows) {
@@ -416,6 +421,16 @@ impl Backend for Session {
         self.log_statement(outcome);
         self.last_activity = Instant::now();
     }
+}
+
+/// The client decodes rows by what it was told when the statement was parsed; a schema change or a pin may have given other columns since.
+fn same_shape(found: &[Column], described: &[Column]) -> Result<(), Report> {
+    let shape = |column: &Column| (column.name.clone(), PgType::of_data_type(column.field.data_type()));
+    if found.len() == described.len() && found.iter().zip(described).all(|(found, described)| shape(found) == shape(described)) {
+        return Ok(());
+    }
+    Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
+        .hint("Prepare the statement again: a table has, or had at the pinned snapshot, other columns."))
 }
 
 impl Session {

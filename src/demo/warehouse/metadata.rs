@@ -81,8 +81,15 @@ pub(super) fn commit(metadata: &Json, commit: &Commit<'_>, previous: &str) -> Re
     next["last-sequence-number"] = json!(commit.sequence_number);
     next["last-updated-ms"] = json!(commit.millis);
     next["current-snapshot-id"] = json!(commit.snapshot_id);
-    next["refs"] = json!({"main": {"snapshot-id": commit.snapshot_id, "type": "branch"}});
+    next["refs"]["main"] = json!({"snapshot-id": commit.snapshot_id, "type": "branch"});
     Ok(next)
+}
+
+/// Metadata with a tag on the current snapshot.
+pub(super) fn tag(metadata: &Json, name: &str) -> Json {
+    let mut next = metadata.clone();
+    next["refs"][name] = json!({"snapshot-id": metadata["current-snapshot-id"], "type": "tag"});
+    next
 }
 
 /// The current snapshot, which is the last for a writer that only goes forward.

@@ -137,6 +137,13 @@ impl Warehouse {
         Ok(snapshot)
     }
 
+    /// Puts a tag on the table's current snapshot, or moves it there; the table must have one.
+    pub fn tag(&self, table: &mut WarehouseTable, name: &str) -> Result<(), WarehouseError> {
+        let before = table.metadata_location().to_owned();
+        table.tag(name)?;
+        self.commit(table, &before)
+    }
+
     /// Tells the catalog of new metadata, unless someone else did.
     fn commit(&self, table: &WarehouseTable, before: &str) -> Result<(), WarehouseError> {
         let (namespace, name) = table.name();

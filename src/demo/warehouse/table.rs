@@ -115,6 +115,10 @@ impl WarehouseTable {
         manifest::data_files(&self.manifests, local)
     }
 
+    pub(super) fn tag(&mut self, name: &str) -> Result<(), WarehouseError> {
+        self.write_metadata(metadata::tag(&self.metadata, name))
+    }
+
     pub(super) fn append(&mut self, rows: &RecordBatch, millis: i64) -> Result<i64, WarehouseError> {
         let same = rows.num_columns() == self.schema.fields().len()
             && rows.schema().fields().iter().zip(self.schema.fields()).all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type());

@@ -2,4 +2,5 @@
 
 mod extended;
 mod stopping;
+mod time_travel;
 mod transactions;
