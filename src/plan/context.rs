@@ -156,7 +156,10 @@ impl RelationPlanner for FeatureRelations {
             }
             TableFactor::Table { name, args: Some(args), alias, .. } if is_last_query(name) => {
                 if !args.args.is_empty() {
-                    return Err(external(Report::new(SqlState::UNDEFINED_FUNCTION, "function feature_store.last_query takes no arguments")));
+                    return Err(external(Report::new(
+                        SqlState::UNDEFINED_FUNCTION,
+                        "function feature_store.last_query takes no arguments",
+                    )));
                 }
                 let source = self.resolved.table(&TableReference::partial("feature_store", "last_query"))?;
                 let plan = LogicalPlanBuilder::scan("last_query", source, None)?.build()?;

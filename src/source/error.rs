@@ -129,7 +129,7 @@ impl ReportError for SourceError {
             Self::UnknownReference { .. } => SqlState::UNDEFINED_OBJECT,
             Self::UnknownSnapshot { .. } | Self::UnknownTableSchema { .. } | Self::NoSnapshotAt { .. } | Self::SnapshotExpired { .. } => {
                 SqlState::SNAPSHOT_EXPIRED
-            },
+            }
             Self::Format { source, .. } => source.sqlstate(),
             Self::CatalogUnreachable { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
             Self::CatalogFailed { .. } => SqlState::FDW_ERROR,

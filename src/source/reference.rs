@@ -89,7 +89,8 @@ fn pick(
             }
         }
         SnapshotRef::ReferenceOrTimestamp { name, micros } => {
-            let at = if metadata.refs.contains_key(name) { SnapshotRef::TagOrBranch(name.clone()) } else { SnapshotRef::Timestamp(*micros) };
+            let at =
+                if metadata.refs.contains_key(name) { SnapshotRef::TagOrBranch(name.clone()) } else { SnapshotRef::Timestamp(*micros) };
             pick(ident, pointer, metadata, &at)
         }
         SnapshotRef::Recorded { snapshot_id, schema_id } => {
@@ -98,7 +99,9 @@ fn pick(
                 None => (None, current_schema()?),
             };
             let schema = match schema_id {
-                Some(id) => metadata.schema(*id).cloned().ok_or_else(|| SourceError::UnknownTableSchema { ident: ident.clone(), schema_id: *id })?,
+                Some(id) => {
+                    metadata.schema(*id).cloned().ok_or_else(|| SourceError::UnknownTableSchema { ident: ident.clone(), schema_id: *id })?
+                }
                 None => own,
             };
             Ok((snapshot, schema))

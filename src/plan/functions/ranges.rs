@@ -42,9 +42,9 @@ pub fn plan_ranges(
     parameters: &Parameters,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let view = resolved.view(&call.view, call.at.as_deref()).ok_or_else(|| {
-        external(Report::new(SqlState::UNDEFINED_TABLE, format!("feature view \"{}\" does not exist", call.view)))
-    })?;
+    let view = resolved
+        .view(&call.view, call.at.as_deref())
+        .ok_or_else(|| external(Report::new(SqlState::UNDEFINED_TABLE, format!("feature view \"{}\" does not exist", call.view))))?;
     let (keys, features) = names(view).map_err(external)?;
     let mut bound = |name: &str, given: &Option<_>| -> Result<Option<Expr>> {
         let Some(expression) = given else { return Ok(None) };
@@ -56,7 +56,8 @@ pub fn plan_ranges(
 
     let winners = winners(view, &keys, &features)?;
     let partition: Vec<Expr> = keys.iter().map(ident).collect();
-    let next = lead(ident("valid_from"), None, None).partition_by(partition).order_by(vec![ident("valid_from").sort(true, true)]).build()?;
+    let next =
+        lead(ident("valid_from"), None, None).partition_by(partition).order_by(vec![ident("valid_from").sort(true, true)]).build()?;
     let mut ends = vec![ident(NEXT)];
     if view.valid_until.is_some() {
         ends.push(ident(VALID_UNTIL));
@@ -151,9 +152,8 @@ fn unit(view: &ResolvedView) -> TimeUnit {
 /// The first instant at which the row is too old: the first *t* with `t - ttl > valid_from`.
 fn time_to_live_end(view: &ResolvedView) -> Result<Option<Expr>> {
     let Some(ttl) = view.view.ttl else { return Ok(None) };
-    let interval = |months, days, nanoseconds| {
-        lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanoseconds))))
-    };
+    let interval =
+        |months, days, nanoseconds| lit(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(months, days, nanoseconds))));
     // Both ends of the window belong to it, so the end is one tick later.
     let tick = if unit(view) == TimeUnit::Nanosecond { 1 } else { 1000 };
     let shifted = ident("valid_from") + interval(0, ttl.days, ttl.micros.saturating_mul(1000));

@@ -83,7 +83,8 @@ impl At {
     /// What to add to the report of a table that lacks the snapshot.
     pub fn hint_for(&self, report: Report) -> Report {
         if matches!(self.form, Form::Snapshot(_)) && report.sqlstate == SqlState::SNAPSHOT_EXPIRED {
-            return report.hint("A snapshot id is one table's own. For a call that reads several tables write at => 'catalog.schema.table=id, …'.");
+            return report
+                .hint("A snapshot id is one table's own. For a call that reads several tables write at => 'catalog.schema.table=id, …'.");
         }
         report
     }

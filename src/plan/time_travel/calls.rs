@@ -152,7 +152,8 @@ impl Calls<'_> {
                 self.parameters.hint(placeholder, arrow::datatypes::DataType::Utf8);
                 match self.parameters.value(placeholder) {
                     Some(value) if !value.is_null() => {
-                        let text = value.cast_to(&arrow::datatypes::DataType::Utf8).map_err(|failure| crate::plan::without_position(&failure))?;
+                        let text =
+                            value.cast_to(&arrow::datatypes::DataType::Utf8).map_err(|failure| crate::plan::without_position(&failure))?;
                         text.try_as_str().flatten().map(str::to_owned)
                     }
                     _ => None,

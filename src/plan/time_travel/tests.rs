@@ -36,7 +36,18 @@ fn a_list_is_by_table_and_own_pin() {
     assert_eq!(of(list, "u", SnapshotRef::Current), recorded(Some(2), Some(3)));
     assert_eq!(of(list, "v", SnapshotRef::Current), recorded(None, None));
     assert_eq!(of(list, "w", SnapshotRef::Current), Err(SqlState::INVALID_PARAMETER_VALUE));
-    for bad in ["=1", "a.b=1", "a.b.c=", "a.b.c=x", "a.b.c=1,", "a.b.c=1 a.b.d=2", "a.b.c=1, a.b.c=2", "a.b.\"c=1", "a.b.c=1/99999999999", "a.b.c=-"] {
+    for bad in [
+        "=1",
+        "a.b=1",
+        "a.b.c=",
+        "a.b.c=x",
+        "a.b.c=1,",
+        "a.b.c=1 a.b.d=2",
+        "a.b.c=1, a.b.c=2",
+        "a.b.\"c=1",
+        "a.b.c=1/99999999999",
+        "a.b.c=-",
+    ] {
         assert_eq!(At::parse(bad).map_err(|report| report.sqlstate), Err(SqlState::INVALID_PARAMETER_VALUE), "{bad}");
     }
 }
@@ -61,7 +72,12 @@ fn the_pin_reaches_entity_tables_and_expressions_further_out() {
         "WITH a AS (SELECT * FROM c.s.x), b AS (SELECT * FROM a), other AS (SELECT * FROM c.s.y) \
          SELECT * FROM get_historical_features((SELECT * FROM b, c.s.z), ARRAY['v:f'], at => 't'), a, c.s.z",
     );
-    assert!(shown.contains("(WITH a AS (SELECT * FROM c.s.x VERSION AS OF ('^t')), b AS (SELECT * FROM a) SELECT * FROM b, c.s.z VERSION AS OF ('^t'))"), "{shown}");
+    assert!(
+        shown.contains(
+            "(WITH a AS (SELECT * FROM c.s.x VERSION AS OF ('^t')), b AS (SELECT * FROM a) SELECT * FROM b, c.s.z VERSION AS OF ('^t'))"
+        ),
+        "{shown}"
+    );
     assert!(shown.starts_with("WITH a AS (SELECT * FROM c.s.x), b"), "outside, tables are followed: {shown}");
     assert!(shown.ends_with("), a, c.s.z"), "{shown}");
 }

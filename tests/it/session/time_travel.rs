@@ -8,7 +8,8 @@ use crate::support::{TestGateway, batch, code, schema};
 
 const VIEW: &str = "CREATE FEATURE VIEW customer_features (total_orders BIGINT)
     ENTITIES (customer_id) FROM iceberg.gold.customer_aggregates TIMESTAMP updated_at CREATED TIMESTAMP ingested_at";
-const RETRIEVAL: &str = "SELECT customer_id, total_orders FROM get_historical_features((TABLE iceberg.gold.labels), ARRAY['customer_features:*']";
+const RETRIEVAL: &str =
+    "SELECT customer_id, total_orders FROM get_historical_features((TABLE iceberg.gold.labels), ARRAY['customer_features:*']";
 
 /// Customer 1 has `orders` from a time before all labels of 11 January, and one more label of that day.
 fn commit(gateway: &TestGateway, orders: &str) -> (i64, i64) {
@@ -31,9 +32,9 @@ async fn rows(client: &Client, sql: &str) -> Vec<String> {
     let mut rows: Vec<String> = messages
         .iter()
         .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(
-                (0..row.len()).map(|index| row.get(index).unwrap_or("NULL")).collect::<Vec<_>>().join(" "),
-            ),
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|index| row.get(index).unwrap_or("NULL")).collect::<Vec<_>>().join(" "))
+            }
             _ => None,
         })
         .collect();
@@ -64,7 +65,8 @@ async fn what_last_query_tells_gives_the_same_rows_again() {
         )
         .await
         .unwrap();
-    let names: Vec<String> = read.iter().map(|row| format!("{}.{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1), row.get::<_, &str>(2))).collect();
+    let names: Vec<String> =
+        read.iter().map(|row| format!("{}.{}.{}", row.get::<_, &str>(0), row.get::<_, &str>(1), row.get::<_, &str>(2))).collect();
     assert_eq!(names, ["iceberg.gold.customer_aggregates", "iceberg.gold.labels"]);
     let labels = gateway.warehouse().load_table("gold", "labels").unwrap();
     assert_eq!(read[1].get::<_, &str>(3), labels.metadata_location());
@@ -181,7 +183,8 @@ async fn a_transaction_reads_what_it_saw_first() {
     assert_eq!(rows(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["9"], "each statement of its own sees the newest");
     commit(&gateway, "17");
     assert_eq!(rows(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["10"]);
-    let newest = rows(&client, "SELECT total_orders FROM get_latest_features((SELECT 1 AS customer_id), ARRAY['customer_features:*'])").await;
+    let newest =
+        rows(&client, "SELECT total_orders FROM get_latest_features((SELECT 1 AS customer_id), ARRAY['customer_features:*'])").await;
     assert_eq!(newest, ["17"]);
 }
 
@@ -197,7 +200,9 @@ async fn an_empty_table_stays_empty_under_its_pin() {
     .await;
     let client = gateway.connect().await;
     client
-        .batch_execute("CREATE FEATURE VIEW scores (score DOUBLE PRECISION) ENTITIES (customer_id) FROM iceberg.gold.scores TIMESTAMP updated_at")
+        .batch_execute(
+            "CREATE FEATURE VIEW scores (score DOUBLE PRECISION) ENTITIES (customer_id) FROM iceberg.gold.scores TIMESTAMP updated_at",
+        )
         .await
         .unwrap();
     let latest = |rest: &str| format!("SELECT score FROM get_latest_features((SELECT 1 AS customer_id), ARRAY['scores:*']{rest})");
