@@ -57,7 +57,7 @@ pub fn plan_ranges(
     let winners = winners(view, &keys, &features)?;
     let partition: Vec<Expr> = keys.iter().map(ident).collect();
     let next =
-        lead(ident("valid_from"), None, None).partition_by(partition).order_by(vec![ident("valid_from").sort(true, true)]).build()?;
+        lead(ident("valid_from"), Some(1), None).partition_by(partition).order_by(vec![ident("valid_from").sort(true, true)]).build()?;
     let mut ends = vec![ident(NEXT)];
     if view.valid_until.is_some() {
         ends.push(ident(VALID_UNTIL));

@@ -5,13 +5,13 @@
 //! that other uses of them follow their tables), and calls inside it that have no `at` of their own. Names of common table expressions are
 //! never marked; what turns out to be a temporary table or a system relation has no versions and is read as it is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Cte, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, ObjectName, Query, Statement, TableFactor, TableVersion, Value,
-    Visit, VisitMut, Visitor, VisitorMut, With,
+    Cte, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, ObjectName, Query, Statement, TableAlias, TableFactor,
+    TableVersion, Value, Visit, VisitMut, Visitor, VisitorMut, With,
 };
 
 use super::at::At;
@@ -63,7 +63,7 @@ fn mark(version: &mut Option<TableVersion>, at: &At) {
 
 /// Marks what every call of the statement reads whose `at` has a value now; one whose parameter has none is NULL afterwards.
 pub fn pin_calls(statement: &mut Statement, parameters: &Parameters, text: &str) -> Result<(), Report> {
-    let mut calls = Calls { parameters, text, scopes: Vec::new(), depth: 0 };
+    let mut calls = Calls { parameters, text, scopes: Vec::new(), depth: 0, copies: 0 };
     match statement.visit(&mut calls) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(report) => Err(report),
@@ -82,6 +82,8 @@ struct Calls<'a> {
     scopes: Vec<Vec<Cte>>,
     /// How many calls with `at` surround this place.
     depth: usize,
+    /// Copies made so far.
+    copies: usize,
 }
 
 impl VisitorMut for Calls<'_> {
@@ -174,7 +176,7 @@ impl Calls<'_> {
     }
 
     /// Quoted entity rows become part of the tree where a pin may have to reach into them; expressions from further out come along.
-    fn entities(&self, entities: &mut Expr, at: bool) -> Result<(), Report> {
+    fn entities(&mut self, entities: &mut Expr, at: bool) -> Result<(), Report> {
         if let Some(quoted) = constant_text(entities)
             && (self.depth > 0 || quoted.to_ascii_lowercase().contains("get_"))
         {
@@ -193,7 +195,7 @@ impl Calls<'_> {
     }
 
     /// Copies the common table expressions that the query takes from around it into it.
-    fn bring_along(&self, query: &mut Query) {
+    fn bring_along(&mut self, query: &mut Query) {
         let mut taken: HashSet<String> =
             query.with.iter().flat_map(|with| &with.cte_tables).map(|table| folded(&table.alias.name)).collect();
         let mut wanted = Names::of(&*query);
@@ -216,10 +218,39 @@ impl Calls<'_> {
             all.map(|known| &known.alias.name).position(|known| *known == table.alias.name)
         };
         brought.sort_by_key(position);
+        // The engine refuses a name that is taken further out, so the copies have names of their own.
+        let mut copies = Copies(HashMap::new());
+        for table in &mut brought {
+            self.copies += 1;
+            let name = folded(&table.alias.name);
+            table.alias.name = Ident::with_quote('"', format!("{name}\u{0}{}", self.copies));
+            copies.0.insert(name, table.alias.name.clone());
+        }
         let with = query.with.get_or_insert_with(|| With { with_token: AttachedToken::empty(), recursive: false, cte_tables: Vec::new() });
         brought.append(&mut with.cte_tables);
-        with.recursive |= brought.iter().any(|table| Names::of(&table.query).contains(&folded(&table.alias.name)));
         with.cte_tables = brought;
+        let _ = query.visit(&mut copies);
+        if let Some(with) = &mut query.with {
+            with.recursive |= with.cte_tables.iter().any(|table| Names::of(&table.query).contains(&folded(&table.alias.name)));
+        }
+    }
+}
+
+/// Points references at the copies; to the query around them they keep their names.
+struct Copies(HashMap<String, Ident>);
+
+impl VisitorMut for Copies {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, args: None, alias, .. } = factor else { return ControlFlow::Continue(()) };
+        if let Some(copy) = single(name).and_then(|name| self.0.get(&name))
+            && let Some(own) = name.0.first().and_then(|part| part.as_ident()).cloned()
+        {
+            alias.get_or_insert_with(|| TableAlias { explicit: true, name: own, columns: Vec::new(), at: None });
+            *name = ObjectName::from(vec![copy.clone()]);
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -74,7 +74,7 @@ fn the_pin_reaches_entity_tables_and_expressions_further_out() {
     );
     assert!(
         shown.contains(
-            "(WITH a AS (SELECT * FROM c.s.x VERSION AS OF ('^t')), b AS (SELECT * FROM a) SELECT * FROM b, c.s.z VERSION AS OF ('^t'))"
+            "(WITH \"a^1\" AS (SELECT * FROM c.s.x VERSION AS OF ('^t')), \"b^2\" AS (SELECT * FROM \"a^1\" AS a) SELECT * FROM \"b^2\" AS b, c.s.z VERSION AS OF ('^t'))"
         ),
         "{shown}"
     );
