@@ -60,7 +60,9 @@ fn module_of(path: &Path) -> String {
 
 fn is_test_file(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
-    name == "tests.rs" || name.ends_with("_tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
+    name == "tests.rs"
+        || name.ends_with("_tests.rs")
+        || path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str().to_string_lossy().ends_with("_tests"))
 }
 
 /// The file without comments, without what stands between its quotes, and without its `#[cfg(test)]` modules.

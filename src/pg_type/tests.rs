@@ -54,7 +54,7 @@ fn fields_become_types() {
         (field(DataType::Decimal128(10, 2)), 1700, "numeric(10,2)"),
         (field(DataType::Null), 25, "text"),
         (field(DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))), 1184, "timestamp with time zone"),
-        (list(list(field(DataType::Int64))), 1016, "bigint[]"),
+        (list(list(field(DataType::Int64))), 3802, "jsonb"),
         (list(field(DataType::Decimal128(5, 1))), 1231, "numeric(5,1)[]"),
         (field(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))), 25, "text"),
         (PgType::UUID.arrow_field("f"), 2950, "uuid"),

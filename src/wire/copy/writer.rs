@@ -1,5 +1,7 @@
 //! Rows as COPY's text, csv and binary formats.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use arrow::record_batch::RecordBatch;
 
 use super::binary::SIGNATURE;
@@ -8,26 +10,40 @@ use crate::session::{Column, CopyFormat, CopyOptions};
 use crate::wire::encode::Shape;
 use crate::wire::messages;
 
+/// Binary's signature, flags and length of the extension.
+fn header() -> Vec<u8> {
+    let mut header = SIGNATURE.to_vec();
+    header.extend_from_slice(&[0; 8]);
+    header
+}
+
+/// Makes the header part of the CopyData message that begins at `begin`.
+fn put_before_first_row(begin: usize, out: &mut Vec<u8>) {
+    let header = header();
+    let Some(length) = out.get(begin + 1..begin + 5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) else { return };
+    let length = length + header.len() as u32;
+    out[begin + 1..begin + 5].copy_from_slice(&length.to_be_bytes());
+    out.splice(begin + 5..begin + 5, header);
+}
+
 /// Writes the rows of one COPY.
 pub(in crate::wire) struct CopyWriter {
     shape: Shape,
     options: CopyOptions,
+    /// Whether binary's header waits for the first row: PostgreSQL sends both in one message, and drivers read them so.
+    header_due: AtomicBool,
 }
 
 impl CopyWriter {
     /// For columns of this shape.
     pub(in crate::wire) fn new(shape: Shape, options: CopyOptions) -> Self {
-        Self { shape, options }
+        let header_due = AtomicBool::new(options.format == CopyFormat::Binary);
+        Self { shape, options, header_due }
     }
 
-    /// What comes before the first row: binary's signature, or the header line.
+    /// What comes before the first row: the header line. Binary's signature comes with the first row.
     pub(in crate::wire) fn start(&self, columns: &[Column], out: &mut Vec<u8>) {
         match self.options.format {
-            CopyFormat::Binary => {
-                let mut header = SIGNATURE.to_vec();
-                header.extend_from_slice(&[0; 8]);
-                messages::copy_data(&header, out);
-            }
             CopyFormat::Text | CopyFormat::Csv if self.options.header => {
                 let mut line = Vec::new();
                 for (index, column) in columns.iter().enumerate() {
@@ -36,14 +52,19 @@ impl CopyWriter {
                 line.push(b'\n');
                 messages::copy_data(&line, out);
             }
-            CopyFormat::Text | CopyFormat::Csv => {}
+            CopyFormat::Text | CopyFormat::Csv | CopyFormat::Binary => {}
         }
     }
 
     /// Rows from `from` on until the buffer holds `enough` bytes; returns the row after the last.
     pub(in crate::wire) fn rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
         if self.options.format == CopyFormat::Binary {
-            return self.shape.copy_rows(batch, from, enough, out);
+            let begin = out.len();
+            let next = self.shape.copy_rows(batch, from, enough, out)?;
+            if next > from && self.header_due.swap(false, Ordering::Relaxed) {
+                put_before_first_row(begin, out);
+            }
+            return Ok(next);
         }
         let alone = batch.num_columns() == 1;
         let start = |index: usize, out: &mut Vec<u8>| {
@@ -74,7 +95,9 @@ impl CopyWriter {
     /// What comes after the last row: binary's trailer.
     pub(in crate::wire) fn end(&self, out: &mut Vec<u8>) {
         if self.options.format == CopyFormat::Binary {
-            messages::copy_data(&(-1_i16).to_be_bytes(), out);
+            let mut last = if self.header_due.swap(false, Ordering::Relaxed) { header() } else { Vec::new() };
+            last.extend_from_slice(&(-1_i16).to_be_bytes());
+            messages::copy_data(&last, out);
         }
     }
 
