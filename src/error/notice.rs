@@ -19,7 +19,7 @@ pub struct Notice {
 
 impl Notice {
     /// A plain NOTICE.
-    pub fn notice(message: impl Into<String>) -> Self {
+    pub fn plain(message: impl Into<String>) -> Self {
         Self { severity: "NOTICE", sqlstate: SqlState::SUCCESSFUL_COMPLETION, message: message.into(), detail: None, hint: None }
     }
 

@@ -179,7 +179,7 @@ pub fn is_time(data_type: &DataType) -> bool {
 fn same_table(view: &FeatureView, snapshot: &TableSnapshot) -> Result<(), Report> {
     let ViewSource::Table { table_uuid: Some(expected), .. } = &view.source else { return Ok(()) };
     match snapshot.table_uuid() {
-        Some(found) if found.to_string() != *expected => Err(Report::new(
+        Some(found) if found != expected.as_str() => Err(Report::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("table \"{}\" is not the one that feature view \"{}\" was created over", snapshot.ident, view.name),
         )

@@ -39,7 +39,7 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_default_features()
         .with_analyzer_rules(analyzer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
-        .with_optimizer_rule(Arc::new(PruneFeatures::default()))
+        .with_optimizer_rule(Arc::new(PruneFeatures))
         .build();
     for function in functions {
         // Replaces the engine's function of the same name, where it has one.

@@ -66,7 +66,7 @@ impl Session {
             futures::stream::once(async move {
                 let rows = ties.take();
                 if rows > 0 {
-                    let notice = Notice::notice(format!(
+                    let notice = Notice::plain(format!(
                         "{rows} entity {} decided by commit order or content: several feature rows had the same key and time",
                         if rows == 1 { "row was" } else { "rows were" }
                     ));

@@ -263,7 +263,7 @@ impl Session {
         let text = parsed.statement.text.clone();
         if !self.transaction.holds() {
             let (_, notices) = self.gateway.registry.commit_autocommit(&[change], &self.user, &text).await?;
-            self.notices.lock().extend(notices.into_iter().map(Notice::notice));
+            self.notices.lock().extend(notices.into_iter().map(Notice::plain));
             return Ok(());
         }
         let mut work = match self.transaction.registry.take() {
@@ -276,7 +276,7 @@ impl Session {
                 work.working = Arc::new(next);
                 work.changes.push(change);
                 work.statements.push(text);
-                self.notices.lock().extend(notices.into_iter().map(Notice::notice));
+                self.notices.lock().extend(notices.into_iter().map(Notice::plain));
                 Ok(())
             }
             Err(failure) => Err(Report::from(failure)),

@@ -89,7 +89,7 @@ impl Session {
         }
         let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
         if self.temp_tables.contains(&name) && create.if_not_exists {
-            self.notices.lock().push(Notice::notice(format!("relation \"{name}\" already exists, skipping")));
+            self.notices.lock().push(Notice::plain(format!("relation \"{name}\" already exists, skipping")));
             return Ok(done(tag));
         }
         let on_commit = match create.on_commit {
@@ -144,7 +144,7 @@ impl Session {
                 Ok(())
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE && if_exists => {
-                self.notices.lock().push(Notice::notice(format!("table \"{}\" does not exist, skipping", setting_name(name))));
+                self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", setting_name(name))));
                 Ok(())
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE => {

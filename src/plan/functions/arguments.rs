@@ -424,11 +424,12 @@ fn strip_parentheses(expression: &Expr) -> &Expr {
 pub fn constant_text(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Value(value) => value.value.clone().into_string(),
-        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, .. }
-            if matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)) =>
-        {
-            constant_text(expr)
-        }
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr,
+            data_type: DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_),
+            ..
+        } => constant_text(expr),
         Expr::Nested(inner) => constant_text(inner),
         _ => None,
     }
