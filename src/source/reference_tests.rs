@@ -96,6 +96,10 @@ async fn references_mean_their_snapshot_and_schema() {
     assert_eq!(pinned(SnapshotRef::Snapshot(10)).await, (Some(10), "old".into()));
     assert_eq!(pinned(SnapshotRef::Timestamp(1_999_999)).await, (Some(10), "old".into()));
     assert_eq!(pinned(SnapshotRef::Timestamp(2_000_000)).await, (Some(20), "new".into()));
+    let either = |name: &str| SnapshotRef::ReferenceOrTimestamp { name: name.into(), micros: 2_000_000 };
+    assert_eq!(pinned(either("v1")).await, (Some(10), "old".into()));
+    assert_eq!(pinned(either("1970-01-01 00:00:02")).await, (Some(20), "new".into()));
+    assert_eq!(pinned(SnapshotRef::Recorded { snapshot_id: Some(10), schema_id: None }).await, (Some(10), "old".into()));
 }
 
 #[tokio::test]
@@ -109,8 +113,8 @@ async fn what_is_not_there_is_never_the_current_snapshot() {
         (SnapshotRef::Tag("dangling".into()), "72000", "snapshot 5", None),
         (SnapshotRef::Snapshot(99), "72000", "snapshot 99", None),
         (SnapshotRef::Snapshot(30), "XX001", "names schema 9", None),
-        (SnapshotRef::Timestamp(999_999), "22023", "1970-01-01 00:00:00.999999+00", None),
-        (SnapshotRef::Timestamp(i64::MIN), "22023", "no snapshot", None),
+        (SnapshotRef::Timestamp(999_999), "72000", "1970-01-01 00:00:00.999999+00", None),
+        (SnapshotRef::Timestamp(i64::MIN), "72000", "no snapshot", None),
     ] {
         let error = sources.snapshot(&ident(), &at).await.unwrap_err();
         assert_eq!(error.sqlstate().code(), code, "{at:?}: {error}");
