@@ -21,6 +21,8 @@ pub trait Settings: Send + Sync {
     fn get(&self, name: &str) -> std::result::Result<String, Report>;
     /// `set_config`: sets it and gives the new value.
     fn set(&self, name: &str, value: &str, local: bool) -> std::result::Result<String, Report>;
+    /// All of them with their values, for `pg_settings`.
+    fn all(&self) -> Vec<(&'static str, String)>;
 }
 
 /// What functions know of the session that calls them.

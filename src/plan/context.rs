@@ -19,6 +19,7 @@ use super::dialect::{PostgresOperators, PostgresTypes};
 use super::functions::{Moment, RangesCall, RetrievalCall, is_last_query, is_ranges, is_retrieval, plan_ranges, plan_retrieval};
 use super::parameters::Parameters;
 use super::resolve::Resolved;
+use crate::catalog::catalog_function;
 use crate::error::{Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
 
@@ -86,7 +87,8 @@ impl ContextProvider for StatementContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let of_engine = || self.state.scalar_functions().get(name).cloned();
+        self.resolved.catalog().and_then(|catalog| catalog_function(name, catalog)).or_else(of_engine)
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

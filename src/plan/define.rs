@@ -286,7 +286,12 @@ fn float_key(name: &str, data_type: &str) -> Report {
 }
 
 fn binding(field: &Field) -> ColumnBinding {
-    ColumnBinding { name: field.name().clone(), field_id: field_id(field) }
+    ColumnBinding { name: field.name().clone(), field_id: field_id(field), data_type: None }
+}
+
+/// The same with its type, which a time has nowhere else.
+fn time_binding(field: &Field) -> ColumnBinding {
+    ColumnBinding { data_type: Some(PgType::sql_name(field)), ..binding(field) }
 }
 
 /// A column of the source, or 42703 with the nearest name.
@@ -307,7 +312,7 @@ fn find<'a>(column: &Ident, source: &'a Source) -> Result<&'a Field, Report> {
 fn time_column(column: &Ident, clause: &str, source: &Source) -> Result<ColumnBinding, Report> {
     let field = find(column, source)?;
     if is_time(field.data_type()) {
-        return Ok(binding(field));
+        return Ok(time_binding(field));
     }
     Err(Report::new(
         SqlState::DATATYPE_MISMATCH,

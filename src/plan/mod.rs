@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 mod column_names;
 mod context;
+mod correlated;
 mod define;
 mod dialect;
 mod error;
@@ -122,7 +123,7 @@ impl Planner {
             time_travel::mark_statement(&mut statement, at);
         }
         column_names::give(&mut statement);
-        dialect::rewrite_field_access(&mut statement);
+        dialect::rewrite(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;
         let resolved = Arc::new(self.resolve(&mentions, settings).await?);
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
@@ -146,6 +147,10 @@ impl Planner {
         let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;
         if let Some(values) = &parameters.values {
             plan = plan.with_param_values(values.clone()).map_err(|failure| told(&failure))?;
+        }
+        plan = correlated::convert(plan, settings.state).map_err(|failure| told(&failure))?;
+        if let Some(catalog) = resolved.catalog() {
+            plan = dialect::show_object_ids(plan, catalog).map_err(|failure| told(&failure))?;
         }
         let columns =
             plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), Arc::clone(field))).collect();

@@ -19,7 +19,7 @@ use super::feature_view::{ResolvedView, ViewRows};
 use super::mentions::Mentions;
 use super::time_travel::{At, Version};
 use super::{Planner, StatementSettings};
-use crate::catalog::SystemRelations;
+use crate::catalog::{Catalog, SessionFacts, SystemRelations};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
 use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
@@ -70,6 +70,7 @@ pub struct Resolved {
     versions: HashMap<(TableReference, TableVersion), Arc<dyn TableSource>>,
     views: HashMap<(String, Option<String>), Arc<ResolvedView>>,
     unresolved: HashMap<TableReference, Report>,
+    catalog: Option<Arc<Catalog>>,
 }
 
 impl std::fmt::Debug for Resolved {
@@ -93,6 +94,11 @@ impl Resolved {
         self.versions.get(&(name.clone(), version.clone())).cloned()
     }
 
+    /// The system catalog that the statement sees.
+    pub fn catalog(&self) -> Option<&Arc<Catalog>> {
+        self.catalog.as_ref()
+    }
+
     /// A feature view that a reference names, as a call with this `at` reads it.
     pub fn view(&self, name: &str, at: Option<&str>) -> Option<&Arc<ResolvedView>> {
         self.views.get(&(name.to_owned(), at.map(str::to_owned)))
@@ -109,8 +115,11 @@ impl Planner {
     /// Resolves all that `mentions` names.
     pub(super) async fn resolve(&self, mentions: &Mentions, settings: &StatementSettings<'_>) -> Result<Resolved, Report> {
         let options = TableOptions { metadata_columns: mentions.metadata_columns };
+        let facts = settings.state.config().get_extension::<SessionFacts>();
+        let catalog = Arc::new(Catalog::new(Arc::clone(&settings.registry), facts));
+        let catalog_ref = &catalog;
         let relations = mentions.relations.iter().map(|(name, version)| async move {
-            let found = self.relation(name, version.as_ref(), options, settings).await?;
+            let found = self.relation(name, version.as_ref(), options, settings, catalog_ref).await?;
             Ok::<_, Report>((name.clone(), version.clone(), found))
         });
         let views = mentions.views.iter().map(|(name, at)| async move {
@@ -119,7 +128,7 @@ impl Planner {
             Ok::<_, Report>(((name.clone(), at.clone()), Arc::new(self.view_at(view, pin.as_ref(), settings).await?)))
         });
         let (relations, views) = futures::future::try_join(try_join_all(relations), try_join_all(views)).await?;
-        let mut resolved = Resolved { views: views.into_iter().collect(), ..Resolved::default() };
+        let mut resolved = Resolved { views: views.into_iter().collect(), catalog: Some(Arc::clone(&catalog)), ..Resolved::default() };
         for (name, version, found) in relations {
             match (found, version) {
                 (Found::Table(provider), None) => {
@@ -142,6 +151,7 @@ impl Planner {
         version: Option<&TableVersion>,
         options: TableOptions,
         settings: &StatementSettings<'_>,
+        catalog: &Catalog,
     ) -> Result<Found, Report> {
         let version = version.map(Version::of).transpose()?;
         let at = version.as_ref().and_then(|version| version.at.as_ref());
@@ -172,7 +182,7 @@ impl Planner {
             return Ok(Found::Table(Arc::new(ViewTable::new(plan, None))));
         }
         let system = self.system_relations(schema, table, settings).await;
-        if let Some(provider) = SystemRelations::new(&settings.registry, &system).table(schema, table) {
+        if let Some(provider) = SystemRelations::new(&settings.registry, &system, catalog).table(schema, table) {
             return Ok(Found::Table(provider));
         }
         Ok(Found::Nothing(self.unknown_relation(name, schema, table, settings)))

@@ -103,6 +103,10 @@ impl Settings for SharedVars {
         vars.set(name, Some(value), local)?;
         vars.get(name).map(str::to_owned)
     }
+
+    fn all(&self) -> Vec<(&'static str, String)> {
+        self.0.lock().all().map(|(name, value)| (name, value.to_owned())).collect()
+    }
 }
 
 /// The statement that runs now, for its log line.
@@ -137,14 +141,16 @@ impl Session {
             vars.set_at_startup(name, value)?;
         }
         let vars = Arc::new(Mutex::new(vars));
-        let functions = session_functions(&SessionFacts {
+        let facts = Arc::new(SessionFacts {
             database: gateway.config.project.clone(),
             user: startup.user.clone(),
             process_id: startup.process_id,
             version: super::vars::version(),
             settings: Arc::new(SharedVars(Arc::clone(&vars))),
         });
-        let state = engine::state(&gateway.runtime, functions);
+        let mut state = engine::state(&gateway.runtime, session_functions(&facts));
+        // The system catalog shows who asks.
+        state.config_mut().set_extension(facts);
         Ok(Self {
             temp_tables: TempTables::new(gateway.memory()),
             user: startup.user,

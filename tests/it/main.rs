@@ -2,6 +2,7 @@
 //!
 //! Each file is about one thing a user does; `support` starts gateways on free ports over small warehouses of their own.
 
+mod catalog;
 mod clients;
 mod examples;
 mod session;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as SqlDataType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{DataType as SqlDataType, ObjectName, TimezoneInfo};
 
 use crate::pg_type::PgType;
 
@@ -28,9 +28,30 @@ impl TypePlanner for PostgresTypes {
             SqlDataType::Uuid => {
                 return Ok(PgType::from_sql_name("uuid").map(|(uuid, _)| Arc::new(uuid.arrow_field("uuid"))));
             }
+            SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
             _ => return Ok(None),
         };
         Ok(Some(data_type.into_nullable_field_ref()))
+    }
+}
+
+impl PostgresTypes {
+    /// A type by its catalog name (`oid`, `name`, `pg_catalog.int4`).
+    fn named(&self, name: &ObjectName) -> Option<FieldRef> {
+        let (schema, name) = match name.0.as_slice() {
+            [name] => (None, name.as_ident()?),
+            [schema, name] => (Some(schema.as_ident()?), name.as_ident()?),
+            _ => return None,
+        };
+        if schema.is_some_and(|schema| !schema.value.eq_ignore_ascii_case("pg_catalog")) {
+            return None;
+        }
+        // Without quotes it is folded, and `char` is another type than "char".
+        let pg_type = if name.quote_style.is_some() { PgType::from_name(&name.value) } else { PgType::from_name(&name.value.to_lowercase()) }?;
+        if pg_type == PgType::TIMESTAMPTZ {
+            return Some(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))).into_nullable_field_ref());
+        }
+        Some(Arc::new(pg_type.arrow_field("")))
     }
 }
 

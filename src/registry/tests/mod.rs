@@ -18,7 +18,7 @@ fn entity(name: &str, keys: &[(&str, &str)]) -> Entity {
 }
 
 fn column(name: &str, field_id: i32) -> ColumnBinding {
-    ColumnBinding { name: name.to_owned(), field_id: Some(field_id) }
+    ColumnBinding { name: name.to_owned(), field_id: Some(field_id), data_type: None }
 }
 
 fn view(name: &str, entities: &[&str]) -> FeatureView {

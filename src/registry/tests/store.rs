@@ -217,7 +217,7 @@ async fn format_version_1_opens_for_ever() {
     let spend = &current.feature_views["spend"];
     assert_eq!(spend.ttl, Some(TimeToLive { months: 1, days: 2, micros: 3_000_000 }));
     assert_eq!(spend.scan, Scan::Snapshot);
-    assert_eq!(spend.features[0].column, ColumnBinding { name: "avg_order_value".into(), field_id: Some(7) });
+    assert_eq!(spend.features[0].column, ColumnBinding { name: "avg_order_value".into(), field_id: Some(7), data_type: None });
     assert_eq!(current.feature_views["daily"].source, ViewSource::Query { sql: "SELECT * FROM iceberg.gold.t".into() });
     let history = store.history(None, 100).await.unwrap();
     assert_eq!(history.len(), 34);

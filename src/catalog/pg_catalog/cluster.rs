@@ -1,0 +1,134 @@
+//! What belongs to the server: schemas, databases, roles, settings, and the session itself.
+
+use super::definitions::Definition;
+use super::objects::SCHEMAS;
+use super::rows::{Cell, Rows};
+use super::{Catalog, OWNER_OID, seeds};
+
+/// The oid of the one database that a gateway serves.
+const DATABASE_OID: i64 = 5;
+/// The tablespace `pg_default`, and the encoding UTF8.
+const PG_DEFAULT_OID: i64 = 1663;
+const UTF8: i64 = 6;
+/// The role that PostgreSQL 15 and later let own `public`.
+const PG_DATABASE_OWNER_OID: u32 = 6171;
+
+/// One row per schema.
+pub fn pg_namespace(definition: &'static Definition) -> Rows {
+    let mut rows = Rows::new(definition, &["oid", "nspname", "nspowner"]);
+    for (name, oid) in SCHEMAS {
+        let owner = if name == "public" { PG_DATABASE_OWNER_OID } else { OWNER_OID };
+        rows.push(vec![Cell::oid(oid), Cell::text(name), Cell::oid(owner)]);
+    }
+    rows
+}
+
+/// The database.
+pub fn pg_database(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows = Rows::new(
+        definition,
+        &[
+            "oid", "datname", "datdba", "encoding", "datlocprovider", "datistemplate", "datallowconn", "datconnlimit", "datfrozenxid",
+            "datminmxid", "dattablespace", "datcollate", "datctype",
+        ],
+    );
+    rows.push(vec![
+        Cell::Int(DATABASE_OID),
+        Cell::text(catalog.database()),
+        Cell::oid(OWNER_OID),
+        Cell::Int(UTF8),
+        Cell::text("c"),
+        Cell::Bool(false),
+        Cell::Bool(true),
+        Cell::Int(-1),
+        Cell::Int(722),
+        Cell::Int(1),
+        Cell::Int(PG_DEFAULT_OID),
+        Cell::text("C"),
+        Cell::text("C"),
+    ]);
+    rows
+}
+
+/// The role that asks, and PostgreSQL's predefined ones.
+pub fn pg_roles(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let names = [
+        "rolname", "rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolconnlimit",
+        "rolpassword", "rolbypassrls", "oid",
+    ];
+    let mut rows = match super::definitions::find("pg_catalog", "pg_roles").filter(|roles| std::ptr::eq(*roles, definition)) {
+        Some(roles) => seeds::rows(roles).unwrap_or_else(|| Rows::new(definition, &names)),
+        None => Rows::new(definition, &names),
+    };
+    rows.push(vec![
+        Cell::text(catalog.user()),
+        Cell::Bool(true),
+        Cell::Bool(true),
+        Cell::Bool(true),
+        Cell::Bool(true),
+        Cell::Bool(true),
+        Cell::Bool(true),
+        Cell::Int(-1),
+        Cell::text("********"),
+        Cell::Bool(true),
+        Cell::oid(OWNER_OID),
+    ]);
+    rows
+}
+
+/// The role that asks.
+pub fn pg_user(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows =
+        Rows::new(definition, &["usename", "usesysid", "usecreatedb", "usesuper", "userepl", "usebypassrls", "passwd"]);
+    let mut row = vec![Cell::text(catalog.user()), Cell::oid(OWNER_OID)];
+    row.extend(std::iter::repeat_n(Cell::Bool(true), 4));
+    row.push(Cell::text("********"));
+    rows.push(row);
+    rows
+}
+
+/// One row per setting.
+pub fn pg_settings(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows = Rows::new(
+        definition,
+        &["name", "setting", "category", "short_desc", "context", "vartype", "source", "boot_val", "reset_val", "pending_restart"],
+    );
+    for (name, value) in catalog.facts().iter().flat_map(|facts| facts.settings.all()) {
+        let kind = match value.as_str() {
+            "on" | "off" => "bool",
+            number if number.parse::<i64>().is_ok() => "integer",
+            _ => "string",
+        };
+        rows.push(vec![
+            Cell::text(name),
+            Cell::text(value.clone()),
+            Cell::text("Client Connection Defaults"),
+            Cell::text(""),
+            Cell::text("user"),
+            Cell::text(kind),
+            Cell::text("default"),
+            Cell::text(value.clone()),
+            Cell::text(value),
+            Cell::Bool(false),
+        ]);
+    }
+    rows
+}
+
+/// The session that asks: nobody sees another's.
+pub fn pg_stat_activity(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows = Rows::new(definition, &["datid", "datname", "pid", "usesysid", "usename", "application_name", "state", "backend_type"]);
+    if let Some(facts) = catalog.facts() {
+        rows.push(vec![
+            Cell::Int(DATABASE_OID),
+            Cell::text(&facts.database),
+            Cell::Int(i64::from(facts.process_id)),
+            Cell::oid(OWNER_OID),
+            Cell::text(&facts.user),
+            Cell::optional(facts.settings.get("application_name").ok()),
+            Cell::text("active"),
+            Cell::text("client backend"),
+        ]);
+    }
+    rows
+}

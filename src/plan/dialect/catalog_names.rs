@@ -1,0 +1,236 @@
+//! What clients write when they look into the catalog: `pg_catalog.f(x)`, `x OPERATOR(pg_catalog.~) y`, `COLLATE`, `LIKE … ESCAPE`,
+//! `ARRAY(SELECT …)`, `'{a,b}'` as an array, and functions that return sets.
+//!
+//! All of it is brought to what the engine's planner knows, on the statement's tree. A function that returns a set becomes an
+//! `unnest` of one that returns an array; set functions in FROM whose arguments are columns likewise, for the engine's own
+//! take constants only.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr, Statement,
+    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, SelectItem};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Rewrites the whole statement.
+pub fn rewrite(statement: &mut Statement) {
+    let _ = statement.visit(&mut Names);
+}
+
+struct Names;
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Function(function) => {
+                unqualified(&mut function.name);
+                if let Some(rewritten) = set_returning(function).or_else(|| array_of_rows(function)) {
+                    *expression = rewritten;
+                }
+            }
+            Expr::BinaryOp { op, .. } => operator(op),
+            Expr::Collate { expr, .. } => *expression = std::mem::replace(expr, Expr::value(Value::Null)),
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(escape) = escape_char.take()
+                    && !matches!(&escape.value, Value::SingleQuotedString(text) if text == "\\")
+                {
+                    let given = std::mem::replace(pattern, Box::new(Expr::value(Value::Null)));
+                    **pattern = call("like_escape", vec![*given, Expr::Value(escape)]);
+                }
+            }
+            Expr::Cast { expr, data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(..)), .. } => array_literal(expr),
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_literal(right),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(arguments), alias, with_ordinality, .. } = factor {
+            unqualified(name);
+            let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_ascii_lowercase()) else {
+                return ControlFlow::Continue(());
+            };
+            let expressions: Vec<Expr> = arguments.args.iter().filter_map(argument).cloned().collect();
+            let columns = !expressions.iter().all(|argument| matches!(argument, Expr::Value(_) | Expr::UnaryOp { .. }));
+            let arrays = match function.as_str() {
+                "unnest" => expressions,
+                "generate_subscripts" | "generate_series" if columns => vec![call(&function, expressions)],
+                _ => return ControlFlow::Continue(()),
+            };
+            *factor = TableFactor::UNNEST {
+                alias: alias.take(),
+                array_exprs: arrays,
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality: *with_ordinality,
+            };
+        }
+        // A set's alias is the name of its column too.
+        if let TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } = factor
+            && alias.columns.is_empty()
+            && array_exprs.len() == 1
+        {
+            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `pg_catalog.f` is `f`: there are no functions elsewhere.
+fn unqualified(name: &mut ObjectName) {
+    if let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(_)] = name.0.as_slice()
+        && (schema.value.eq_ignore_ascii_case("pg_catalog") || schema.value.eq_ignore_ascii_case("information_schema"))
+    {
+        name.0.remove(0);
+    }
+}
+
+/// `OPERATOR(pg_catalog.~)` is `~`.
+fn operator(op: &mut BinaryOperator) {
+    let BinaryOperator::PGCustomBinaryOperator(parts) = op else { return };
+    *op = match parts.last().map(String::as_str) {
+        Some("~") => BinaryOperator::PGRegexMatch,
+        Some("~*") => BinaryOperator::PGRegexIMatch,
+        Some("!~") => BinaryOperator::PGRegexNotMatch,
+        Some("!~*") => BinaryOperator::PGRegexNotIMatch,
+        Some("~~") => BinaryOperator::PGLikeMatch,
+        Some("~~*") => BinaryOperator::PGILikeMatch,
+        Some("!~~") => BinaryOperator::PGNotLikeMatch,
+        Some("!~~*") => BinaryOperator::PGNotILikeMatch,
+        Some("=") => BinaryOperator::Eq,
+        Some("<>" | "!=") => BinaryOperator::NotEq,
+        Some("<") => BinaryOperator::Lt,
+        Some("<=") => BinaryOperator::LtEq,
+        Some(">") => BinaryOperator::Gt,
+        Some(">=") => BinaryOperator::GtEq,
+        Some("+") => BinaryOperator::Plus,
+        Some("-") => BinaryOperator::Minus,
+        Some("*") => BinaryOperator::Multiply,
+        Some("/") => BinaryOperator::Divide,
+        Some("||") => BinaryOperator::StringConcat,
+        _ => return,
+    };
+}
+
+fn argument(argument: &FunctionArg) -> Option<&Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+        _ => None,
+    }
+}
+
+/// A call of a function by its lower-case name.
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `generate_subscripts(a, 1)` and `_pg_expandarray(a)` in a select list.
+fn set_returning(function: &Function) -> Option<Expr> {
+    let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
+    matches!(name.as_str(), "generate_subscripts" | "_pg_expandarray").then(|| call("unnest", vec![Expr::Function(function.clone())]))
+}
+
+/// `ARRAY(SELECT x …)`: the rows in their order, and an empty array of none.
+fn array_of_rows(function: &Function) -> Option<Expr> {
+    let FunctionArguments::Subquery(query) = &function.args else { return None };
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    if !name.value.eq_ignore_ascii_case("array") {
+        return None;
+    }
+    let template = Parser::new(&PostgreSqlDialect {})
+        .try_with_sql("SELECT array_agg(element) FROM (SELECT 1) AS elements(element)")
+        .and_then(|mut parser| parser.parse_query());
+    let mut outer = template.ok()?;
+    let order = own_order(query);
+    let SetExpr::Select(select) = outer.body.as_mut() else { return None };
+    if let Some(TableFactor::Derived { subquery, .. }) = select.from.first_mut().map(|from| &mut from.relation) {
+        *subquery = query.clone();
+    }
+    if let Some(options) = order
+        && let Some(SelectItem::UnnamedExpr(Expr::Function(Function { args: FunctionArguments::List(list), .. }))) = select.projection.first_mut()
+    {
+        let by = datafusion::sql::sqlparser::ast::OrderByExpr { expr: Expr::Identifier(Ident::new("element")), options, with_fill: None };
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));
+    }
+    Some(call("array_or_empty", vec![Expr::Subquery(outer)]))
+}
+
+/// The direction, if the query orders by its only column.
+fn own_order(query: &Query) -> Option<OrderByOptions> {
+    let Some(OrderBy { kind: OrderByKind::Expressions(by), .. }) = &query.order_by else { return None };
+    let [by] = by.as_slice() else { return None };
+    let first = matches!(&by.expr, Expr::Value(value) if matches!(&value.value, Value::Number(number, _) if number == "1"));
+    let SetExpr::Select(select) = query.body.as_ref() else { return first.then_some(by.options) };
+    let same = match select.projection.first() {
+        Some(SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. }) => *expression == by.expr,
+        _ => false,
+    };
+    (first || same).then_some(by.options)
+}
+
+/// `'{a,b}'` where an array is wanted.
+fn array_literal(expression: &mut Box<Expr>) {
+    let Expr::Value(value) = expression.as_ref() else { return };
+    let Value::SingleQuotedString(text) = &value.value else { return };
+    let Some(elements) = elements(text) else { return };
+    let elem = elements.into_iter().map(|element| Expr::value(element.map_or(Value::Null, Value::SingleQuotedString))).collect();
+    **expression = Expr::Array(Array { elem, named: true });
+}
+
+/// The elements of a one-dimensional array's text.
+pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
+    let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut found = Vec::new();
+    if inside.trim().is_empty() {
+        return Some(found);
+    }
+    let mut element = String::new();
+    let (mut quoted, mut was_quoted) = (false, false);
+    let mut characters = inside.chars();
+    loop {
+        match characters.next() {
+            Some('\\') => element.push(characters.next()?),
+            Some('"') => {
+                quoted = !quoted;
+                was_quoted = true;
+            }
+            Some('{' | '}') if !quoted => return None,
+            Some(',') if !quoted => found.push(finished(&mut element, &mut was_quoted)),
+            Some(character) => element.push(character),
+            None if quoted => return None,
+            None => {
+                found.push(finished(&mut element, &mut was_quoted));
+                return Some(found);
+            }
+        }
+    }
+}
+
+fn finished(element: &mut String, was_quoted: &mut bool) -> Option<String> {
+    let taken = std::mem::take(element);
+    if std::mem::take(was_quoted) {
+        return Some(taken);
+    }
+    let trimmed = taken.trim();
+    (!trimmed.eq_ignore_ascii_case("null")).then(|| trimmed.to_owned())
+}
