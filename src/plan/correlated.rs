@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::datasource::source_as_provider;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, exec_err};
 use datafusion::datasource::cte_worktable::CteWorkTable;
+use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Exists, InSubquery, ScalarFunction};
@@ -161,7 +161,13 @@ fn substitute(plan: &LogicalPlan, values: &HashMap<Column, ScalarValue>) -> Resu
     };
     let substituted = plan.clone().transform_up(|node| {
         if let LogicalPlan::Subquery(subquery) = node {
-            return Ok(Transformed::yes(LogicalPlan::Subquery(within(subquery)?)));
+            // What was inside it is done; without columns from outside it is a plain relation.
+            let outer_ref_columns = subquery.subquery.all_out_ref_exprs();
+            return Ok(Transformed::yes(if outer_ref_columns.is_empty() {
+                Arc::unwrap_or_clone(subquery.subquery)
+            } else {
+                LogicalPlan::Subquery(Subquery { outer_ref_columns, ..subquery })
+            }));
         }
         let names = NamePreserver::new(&node);
         node.map_expressions(|expression| {
@@ -242,7 +248,10 @@ impl CorrelatedSubquery {
                 let Some(column) = batch.columns().first() else { return exec_err!("a subquery without columns") };
                 ScalarValue::try_from_array(&arrow::compute::cast(column, self.returns.data_type())?, 0)
             }
-            _ => Err(external(Report::new(SqlState::CARDINALITY_VIOLATION, "more than one row returned by a subquery used as an expression"))),
+            _ => Err(external(Report::new(
+                SqlState::CARDINALITY_VIOLATION,
+                "more than one row returned by a subquery used as an expression",
+            ))),
         }
     }
 

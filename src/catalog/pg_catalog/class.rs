@@ -19,8 +19,21 @@ pub fn pg_class(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(
         definition,
         &[
-            "oid", "relname", "relnamespace", "relowner", "relam", "relfilenode", "reltuples", "relpersistence", "relkind", "relnatts",
-            "relhasrules", "relispopulated", "relreplident", "relfrozenxid", "relminmxid",
+            "oid",
+            "relname",
+            "relnamespace",
+            "relowner",
+            "relam",
+            "relfilenode",
+            "reltuples",
+            "relpersistence",
+            "relkind",
+            "relnatts",
+            "relhasrules",
+            "relispopulated",
+            "relreplident",
+            "relfrozenxid",
+            "relminmxid",
         ],
     );
     for relation in catalog.relations() {
@@ -51,8 +64,24 @@ pub fn pg_attribute(definition: &'static Definition, catalog: &Catalog) -> Rows 
     let mut rows = Rows::new(
         definition,
         &[
-            "attrelid", "attname", "atttypid", "attlen", "attnum", "attcacheoff", "atttypmod", "attndims", "attbyval", "attalign",
-            "attstorage", "attcompression", "attnotnull", "attidentity", "attgenerated", "attislocal", "attstattarget", "attcollation",
+            "attrelid",
+            "attname",
+            "atttypid",
+            "attlen",
+            "attnum",
+            "attcacheoff",
+            "atttypmod",
+            "attndims",
+            "attbyval",
+            "attalign",
+            "attstorage",
+            "attcompression",
+            "attnotnull",
+            "attidentity",
+            "attgenerated",
+            "attislocal",
+            "attstattarget",
+            "attcollation",
         ],
     );
     for relation in catalog.relations() {

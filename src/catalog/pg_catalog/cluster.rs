@@ -28,8 +28,19 @@ pub fn pg_database(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(
         definition,
         &[
-            "oid", "datname", "datdba", "encoding", "datlocprovider", "datistemplate", "datallowconn", "datconnlimit", "datfrozenxid",
-            "datminmxid", "dattablespace", "datcollate", "datctype",
+            "oid",
+            "datname",
+            "datdba",
+            "encoding",
+            "datlocprovider",
+            "datistemplate",
+            "datallowconn",
+            "datconnlimit",
+            "datfrozenxid",
+            "datminmxid",
+            "dattablespace",
+            "datcollate",
+            "datctype",
         ],
     );
     rows.push(vec![
@@ -53,8 +64,17 @@ pub fn pg_database(definition: &'static Definition, catalog: &Catalog) -> Rows {
 /// The role that asks, and PostgreSQL's predefined ones.
 pub fn pg_roles(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let names = [
-        "rolname", "rolsuper", "rolinherit", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolconnlimit",
-        "rolpassword", "rolbypassrls", "oid",
+        "rolname",
+        "rolsuper",
+        "rolinherit",
+        "rolcreaterole",
+        "rolcreatedb",
+        "rolcanlogin",
+        "rolreplication",
+        "rolconnlimit",
+        "rolpassword",
+        "rolbypassrls",
+        "oid",
     ];
     let mut rows = match super::definitions::find("pg_catalog", "pg_roles").filter(|roles| std::ptr::eq(*roles, definition)) {
         Some(roles) => seeds::rows(roles).unwrap_or_else(|| Rows::new(definition, &names)),
@@ -78,8 +98,7 @@ pub fn pg_roles(definition: &'static Definition, catalog: &Catalog) -> Rows {
 
 /// The role that asks.
 pub fn pg_user(definition: &'static Definition, catalog: &Catalog) -> Rows {
-    let mut rows =
-        Rows::new(definition, &["usename", "usesysid", "usecreatedb", "usesuper", "userepl", "usebypassrls", "passwd"]);
+    let mut rows = Rows::new(definition, &["usename", "usesysid", "usecreatedb", "usesuper", "userepl", "usebypassrls", "passwd"]);
     let mut row = vec![Cell::text(catalog.user()), Cell::oid(OWNER_OID)];
     row.extend(std::iter::repeat_n(Cell::Bool(true), 4));
     row.push(Cell::text("********"));

@@ -38,9 +38,8 @@ pub struct ColumnDefinition {
 }
 
 static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| RELATIONS.lines().filter_map(parse).collect());
-static BY_NAME: LazyLock<HashMap<(&'static str, &'static str), usize>> = LazyLock::new(|| {
-    DEFINITIONS.iter().enumerate().map(|(index, definition)| ((definition.schema, definition.name), index)).collect()
-});
+static BY_NAME: LazyLock<HashMap<(&'static str, &'static str), usize>> =
+    LazyLock::new(|| DEFINITIONS.iter().enumerate().map(|(index, definition)| ((definition.schema, definition.name), index)).collect());
 
 /// All of them, by schema and name.
 pub fn all() -> &'static [Definition] {

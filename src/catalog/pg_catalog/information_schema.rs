@@ -34,8 +34,7 @@ fn yes(flag: bool) -> Cell {
 }
 
 fn tables(definition: &'static Definition, catalog: &Catalog) -> Rows {
-    let mut rows =
-        Rows::new(definition, &["table_catalog", "table_schema", "table_name", "table_type", "is_insertable_into", "is_typed"]);
+    let mut rows = Rows::new(definition, &["table_catalog", "table_schema", "table_name", "table_type", "is_insertable_into", "is_typed"]);
     for relation in catalog.relations() {
         let table = relation.kind == "r";
         rows.push(vec![
@@ -63,8 +62,15 @@ fn views(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(
         definition,
         &[
-            "table_catalog", "table_schema", "table_name", "check_option", "is_updatable", "is_insertable_into", "is_trigger_updatable",
-            "is_trigger_deletable", "is_trigger_insertable_into",
+            "table_catalog",
+            "table_schema",
+            "table_name",
+            "check_option",
+            "is_updatable",
+            "is_insertable_into",
+            "is_trigger_updatable",
+            "is_trigger_deletable",
+            "is_trigger_insertable_into",
         ],
     );
     for relation in catalog.relations().iter().filter(|relation| relation.kind == "v") {
@@ -80,10 +86,28 @@ fn columns(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(
         definition,
         &[
-            "table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "is_nullable", "data_type",
-            "character_maximum_length", "character_octet_length", "numeric_precision", "numeric_precision_radix", "numeric_scale",
-            "datetime_precision", "udt_catalog", "udt_schema", "udt_name", "dtd_identifier", "is_self_referencing", "is_identity",
-            "identity_cycle", "is_generated", "is_updatable",
+            "table_catalog",
+            "table_schema",
+            "table_name",
+            "column_name",
+            "ordinal_position",
+            "is_nullable",
+            "data_type",
+            "character_maximum_length",
+            "character_octet_length",
+            "numeric_precision",
+            "numeric_precision_radix",
+            "numeric_scale",
+            "datetime_precision",
+            "udt_catalog",
+            "udt_schema",
+            "udt_name",
+            "dtd_identifier",
+            "is_self_referencing",
+            "is_identity",
+            "identity_cycle",
+            "is_generated",
+            "is_updatable",
         ],
     );
     for relation in catalog.relations() {

@@ -84,23 +84,25 @@ pub fn relations(registry: &RegistrySnapshot) -> Vec<Relation> {
     for relation in &mut relations {
         relation.oid = free_oid(relation.schema, &relation.name, &mut taken);
     }
-    relations.extend(definitions::all().iter().map(|definition| Relation {
-        oid: definition.oid,
-        schema: definition.schema,
-        name: Cow::Borrowed(definition.name),
-        kind: definition.kind,
-        comment: None,
-        columns: definition
-            .columns
-            .iter()
-            .map(|column| RelationColumn {
-                name: Cow::Borrowed(column.name),
-                pg_type: column.pg_type,
-                typmod: -1,
-                not_null: column.not_null,
-                comment: None,
-            })
-            .collect(),
+    relations.extend(definitions::all().iter().map(|definition| {
+        Relation {
+            oid: definition.oid,
+            schema: definition.schema,
+            name: Cow::Borrowed(definition.name),
+            kind: definition.kind,
+            comment: None,
+            columns: definition
+                .columns
+                .iter()
+                .map(|column| RelationColumn {
+                    name: Cow::Borrowed(column.name),
+                    pg_type: column.pg_type,
+                    typmod: -1,
+                    not_null: column.not_null,
+                    comment: None,
+                })
+                .collect(),
+        }
     }));
     relations
 }

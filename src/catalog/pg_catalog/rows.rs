@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
@@ -124,7 +126,9 @@ fn array<'a>(column: &ColumnDefinition, cells: impl Iterator<Item = &'a Cell>, r
 /// Cells as an array of this type; none if the type has no cells.
 pub fn arrow_array<'a>(data_type: &DataType, cells: impl Iterator<Item = &'a Cell>) -> Option<ArrayRef> {
     let plain: ArrayRef = match data_type {
-        DataType::Boolean => Arc::new(cells.map(|cell| if let Cell::Bool(flag) = cell { Some(*flag) } else { None }).collect::<BooleanArray>()),
+        DataType::Boolean => {
+            Arc::new(cells.map(|cell| if let Cell::Bool(flag) = cell { Some(*flag) } else { None }).collect::<BooleanArray>())
+        }
         DataType::Utf8 => Arc::new(cells.map(Cell::shown).collect::<StringArray>()),
         DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt32 => Arc::new(
             cells

@@ -144,10 +144,11 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
-/// `generate_subscripts(a, 1)` and `_pg_expandarray(a)` in a select list.
+/// `generate_series(1, 3)`, `generate_subscripts(a, 1)` and `_pg_expandarray(a)` in a select list.
 fn set_returning(function: &Function) -> Option<Expr> {
     let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
-    matches!(name.as_str(), "generate_subscripts" | "_pg_expandarray").then(|| call("unnest", vec![Expr::Function(function.clone())]))
+    matches!(name.as_str(), "generate_series" | "generate_subscripts" | "_pg_expandarray")
+        .then(|| call("unnest", vec![Expr::Function(function.clone())]))
 }
 
 /// `ARRAY(SELECT x …)`: the rows in their order, and an empty array of none.
@@ -167,7 +168,8 @@ fn array_of_rows(function: &Function) -> Option<Expr> {
         *subquery = query.clone();
     }
     if let Some(options) = order
-        && let Some(SelectItem::UnnamedExpr(Expr::Function(Function { args: FunctionArguments::List(list), .. }))) = select.projection.first_mut()
+        && let Some(SelectItem::UnnamedExpr(Expr::Function(Function { args: FunctionArguments::List(list), .. }))) =
+            select.projection.first_mut()
     {
         let by = datafusion::sql::sqlparser::ast::OrderByExpr { expr: Expr::Identifier(Ident::new("element")), options, with_fill: None };
         list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));

@@ -63,13 +63,13 @@ fn is_text(data_type: &DataType) -> bool {
         || last_name(data_type).is_some_and(|name| matches!(name.as_str(), "text" | "name" | "varchar"))
 }
 
-/// The kind whose input function the expression is a call of.
+/// The kind of which the expression is a call that gives a value.
 fn input_function(expression: &Expr) -> Option<&'static str> {
     match expression {
         Expr::Nested(inner) => input_function(inner),
         Expr::Function(Function { name, .. }) => {
             let name = &name.0.last().and_then(ObjectNamePart::as_ident)?.value;
-            KINDS.into_iter().find(|kind| name.strip_suffix("in") == Some(kind))
+            KINDS.into_iter().find(|kind| name.strip_suffix("in").or_else(|| name.strip_prefix("to_")) == Some(kind))
         }
         _ => None,
     }

@@ -47,7 +47,8 @@ impl PostgresTypes {
             return None;
         }
         // Without quotes it is folded, and `char` is another type than "char".
-        let pg_type = if name.quote_style.is_some() { PgType::from_name(&name.value) } else { PgType::from_name(&name.value.to_lowercase()) }?;
+        let pg_type =
+            if name.quote_style.is_some() { PgType::from_name(&name.value) } else { PgType::from_name(&name.value.to_lowercase()) }?;
         if pg_type == PgType::TIMESTAMPTZ {
             return Some(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))).into_nullable_field_ref());
         }

@@ -89,11 +89,15 @@ async fn psql_itself() {
         eprintln!("skipped: there is no psql on this machine");
         return;
     };
-    let told = |output: &std::process::Output| (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let told = |output: &std::process::Output| {
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
     let (rows, errors) = told(&described);
     assert_eq!(errors, "");
     assert!(rows.starts_with("customer_id|bigint|||\nupdated_at|timestamp with time zone|||\n"), "{rows}");
-    for command in ["\\d", "\\dt", "\\dn", "\\l", "\\du", "\\dv", "\\dt+", "\\d+ customer_features", "\\conninfo", "\\df now", "\\dT", "\\di"] {
+    for command in
+        ["\\d", "\\dt", "\\dn", "\\l", "\\du", "\\dv", "\\dt+", "\\d+ customer_features", "\\conninfo", "\\df now", "\\dT", "\\di"]
+    {
         let output = run(command).await.expect("psql");
         assert_eq!(told(&output).1, "", "{command}");
     }

@@ -34,7 +34,8 @@ async fn a_feature_view_is_a_table() {
 #[tokio::test]
 async fn information_schema_tells_the_same() {
     let (_gateway, client) = gateway().await;
-    let tables = rows(&client, "SELECT table_catalog, table_name, table_type FROM information_schema.tables WHERE table_schema = 'public'").await;
+    let tables =
+        rows(&client, "SELECT table_catalog, table_name, table_type FROM information_schema.tables WHERE table_schema = 'public'").await;
     assert_eq!(tables, ["test|customer_features|BASE TABLE"]);
     let columns = rows(
         &client,
@@ -58,12 +59,22 @@ async fn information_schema_tells_the_same() {
 #[tokio::test]
 async fn names_and_oids_both_ways() {
     let (_gateway, client) = gateway().await;
-    assert_eq!(rows(&client, "SELECT 'pg_class'::regclass::oid, 1259::regclass, 'int4'::regtype, 'text'::regtype::oid").await, ["1259|pg_class|integer|25"]);
+    assert_eq!(
+        rows(&client, "SELECT 'pg_class'::regclass::oid, 1259::regclass, 'int4'::regtype, 'text'::regtype::oid").await,
+        ["1259|pg_class|integer|25"]
+    );
     assert_eq!(rows(&client, "SELECT to_regclass('nothing'), to_regclass('customer_features')::text").await, ["|customer_features"]);
     let error = client.simple_query("SELECT 'nothing'::regclass").await.expect_err("no such relation");
     assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("42P01"));
     assert_eq!(rows(&client, "SELECT typname FROM pg_type WHERE typinput = 'array_in'::regproc AND oid = 1009").await, ["_text"]);
-    assert_eq!(rows(&client, "SELECT col_description('customer_features'::regclass, 4), obj_description('customer_features'::regclass, 'pg_class')").await, ["orders so far|what a customer buys"]);
+    assert_eq!(
+        rows(
+            &client,
+            "SELECT col_description('customer_features'::regclass, 4), obj_description('customer_features'::regclass, 'pg_class')"
+        )
+        .await,
+        ["orders so far|what a customer buys"]
+    );
 }
 
 #[tokio::test]
@@ -72,16 +83,26 @@ async fn sets_arrays_and_patterns() {
     assert_eq!(rows(&client, "SELECT 1 WHERE 'pg_a' LIKE 'pg/_' || '%' ESCAPE '/'").await, ["1"]);
     assert_eq!(rows(&client, "SELECT 1 WHERE 'pgxa' LIKE 'pg/_' || '%' ESCAPE '/'").await.len(), 0);
     assert_eq!(rows(&client, "SELECT 'b' = ANY('{a,b}'), 3 = ANY('{1,2}'::int[])").await, ["t|f"]);
-    assert_eq!(rows(&client, "SELECT ARRAY(SELECT nspname FROM pg_namespace WHERE nspname ~ '^p' ORDER BY 1)").await, ["{pg_catalog,pg_toast,public}"]);
+    assert_eq!(
+        rows(&client, "SELECT ARRAY(SELECT nspname FROM pg_namespace WHERE nspname ~ '^p' ORDER BY 1)").await,
+        ["{pg_catalog,pg_toast,public}"]
+    );
+    assert_eq!(rows(&client, "SELECT format('%I=%L', 'A b', 'c')").await, ["\"A b\"='c'"]);
+    assert_eq!(rows(&client, "SELECT 1 WHERE ARRAY[1,2] = '{1,2}' AND ARRAY[1] <> '{2}'").await, ["1"]);
     assert_eq!(rows(&client, "SELECT ARRAY(SELECT relname FROM pg_class WHERE oid = 1)").await, ["{}"]);
-    assert_eq!(rows(&client, "SELECT pg_size_pretty(123456789), quote_ident('Mixed'), quote_literal('it''s')").await, ["118 MB|\"Mixed\"|'it''s'"]);
+    assert_eq!(
+        rows(&client, "SELECT pg_size_pretty(123456789), quote_ident('Mixed'), quote_literal('it''s')").await,
+        ["118 MB|\"Mixed\"|'it''s'"]
+    );
 }
 
 #[tokio::test]
 async fn a_subquery_of_two_rows_is_an_error() {
     let (_gateway, client) = gateway().await;
     let error = client
-        .simple_query("SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid) FROM pg_class c WHERE c.relname = 'customer_features'")
+        .simple_query(
+            "SELECT (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid) FROM pg_class c WHERE c.relname = 'customer_features'",
+        )
         .await
         .expect_err("six rows");
     assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("21000"));

@@ -117,14 +117,11 @@ impl ScalarUDFImpl for CatalogFunction {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = arguments.args.iter().find_map(|argument| if let ColumnarValue::Array(array) = argument { Some(array.len()) } else { None });
+        let rows =
+            arguments.args.iter().find_map(|argument| if let ColumnarValue::Array(array) = argument { Some(array.len()) } else { None });
         let constant = rows.is_none();
         let rows = rows.unwrap_or(1);
-        let columns = arguments
-            .args
-            .iter()
-            .map(|argument| cells(&argument.to_array(rows)?))
-            .collect::<Result<Vec<Vec<Cell>>>>()?;
+        let columns = arguments.args.iter().map(|argument| cells(&argument.to_array(rows)?)).collect::<Result<Vec<Vec<Cell>>>>()?;
         let mut answers = Vec::with_capacity(rows);
         let mut row_cells = Vec::with_capacity(columns.len());
         for row in 0..rows {
@@ -147,7 +144,8 @@ impl ScalarUDFImpl for CatalogFunction {
 
 /// An array's values as cells; what is neither number, text, flag nor list as its text.
 fn cells(array: &ArrayRef) -> Result<Vec<Cell>> {
-    let by_row = |value: &dyn Fn(usize) -> Cell| (0..array.len()).map(|row| if array.is_null(row) { Cell::Null } else { value(row) }).collect();
+    let by_row =
+        |value: &dyn Fn(usize) -> Cell| (0..array.len()).map(|row| if array.is_null(row) { Cell::Null } else { value(row) }).collect();
     Ok(match array.data_type() {
         DataType::Null => vec![Cell::Null; array.len()],
         DataType::Boolean => {

@@ -17,9 +17,8 @@ const NO: Body = |_, _| Ok(Cell::Bool(false));
 const ZERO: Body = |_, _| Ok(Cell::Int(0));
 
 /// When this process first was asked, microseconds since 1970.
-static STARTED: LazyLock<i64> = LazyLock::new(|| {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-});
+static STARTED: LazyLock<i64> =
+    LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)));
 
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
@@ -90,6 +89,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     lenient("pg_conf_load_time", (0, 0), PgType::TIMESTAMPTZ, |_, _| Ok(Cell::Instant(*STARTED))),
     // A snapshot of the registry is what a transaction sees.
     lenient("txid_current", (0, 0), PgType::INT8, |catalog, _| Ok(Cell::Int(catalog.version()))),
+    // Nobody can hold one.
+    lenient("pg_advisory_unlock_all", (0, 0), PgType::VOID, NOTHING),
     lenient("txid_current_if_assigned", (0, 0), PgType::INT8, NOTHING),
     lenient("inet_client_addr", (0, 0), PgType::INET, NOTHING),
     lenient("inet_client_port", (0, 0), PgType::INT4, NOTHING),

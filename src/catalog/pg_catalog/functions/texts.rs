@@ -9,8 +9,12 @@ use crate::spelling::{quote_ident, quote_literal};
 
 /// The functions.
 pub(super) const ENTRIES: &[Entry] = &[
-    strict("quote_ident", (1, 1), PgType::TEXT, |_, row| Ok(Cell::optional(row.first().and_then(Cell::shown).map(|name| quote_ident(&name))))),
-    strict("quote_literal", (1, 1), PgType::TEXT, |_, row| Ok(Cell::optional(row.first().and_then(Cell::shown).map(|text| quote_literal(&text))))),
+    strict("quote_ident", (1, 1), PgType::TEXT, |_, row| {
+        Ok(Cell::optional(row.first().and_then(Cell::shown).map(|name| quote_ident(&name))))
+    }),
+    strict("quote_literal", (1, 1), PgType::TEXT, |_, row| {
+        Ok(Cell::optional(row.first().and_then(Cell::shown).map(|text| quote_literal(&text))))
+    }),
     lenient("quote_nullable", (1, 1), PgType::TEXT, |_, row| {
         Ok(Cell::text(row.first().and_then(Cell::shown).map_or_else(|| "NULL".to_owned(), |text| quote_literal(&text))))
     }),
@@ -29,16 +33,50 @@ pub(super) const ENTRIES: &[Entry] = &[
     lenient("pg_client_encoding", (0, 0), PgType::NAME, |_, _| Ok(Cell::text("UTF8"))),
     lenient("getdatabaseencoding", (0, 0), PgType::NAME, |_, _| Ok(Cell::text("UTF8"))),
     strict("like_escape", (2, 2), PgType::TEXT, like_escape),
+    lenient("format", (1, 100), PgType::TEXT, format),
     lenient("json_build_object", (0, 100), PgType::JSON, json_build_object),
     lenient("jsonb_build_object", (0, 100), PgType::JSONB, json_build_object),
 ];
+
+/// `format('%I.%s', a, b)`: text, identifier, literal; each takes the next argument.
+fn format(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
+    let invalid = |message: String| Report::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    let Some(pattern) = row.first().and_then(Cell::shown) else { return Ok(Cell::Null) };
+    let mut arguments = row.iter().skip(1);
+    let mut written = String::with_capacity(pattern.len() + 16);
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        if character != '%' {
+            written.push(character);
+            continue;
+        }
+        let kind = characters.next().ok_or_else(|| invalid("unterminated format() type specifier".to_owned()))?;
+        if kind == '%' {
+            written.push('%');
+            continue;
+        }
+        let value = arguments.next().ok_or_else(|| invalid("too few arguments for format()".to_owned()))?.shown();
+        match (kind, value) {
+            ('s', value) => written.push_str(&value.unwrap_or_default()),
+            ('I', Some(value)) => written.push_str(&quote_ident(&value)),
+            ('I', None) => {
+                return Err(Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null values cannot be formatted as an SQL identifier"));
+            }
+            ('L', value) => written.push_str(&value.map_or_else(|| "NULL".to_owned(), |value| quote_literal(&value))),
+            (other, _) => return Err(invalid(format!("unrecognized format() type specifier \"{other}\""))),
+        }
+    }
+    Ok(Cell::Text(written))
+}
 
 /// A pattern whose escape is another character, with a backslash as its escape.
 fn like_escape(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
     let (Some(pattern), Some(escape)) = (text(row.first()), text(row.get(1))) else { return Ok(Cell::Null) };
     let mut escapes = escape.chars();
     let (escape, None) = (escapes.next(), escapes.next()) else {
-        return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, "invalid escape string").hint("Escape string must be empty or one character."));
+        return Err(
+            Report::new(SqlState::INVALID_PARAMETER_VALUE, "invalid escape string").hint("Escape string must be empty or one character.")
+        );
     };
     let mut rewritten = String::with_capacity(pattern.len() + 4);
     let mut characters = pattern.chars();
