@@ -26,7 +26,7 @@ pub struct TestGateway {
 impl TestGateway {
     /// Over the sample tables of [`super::write_sample`].
     pub async fn start() -> Self {
-        Self::with(|_| {}, |warehouse| super::write_sample(warehouse)).await
+        Self::with(|_| {}, super::write_sample).await
     }
 
     /// With a changed configuration and tables of the test's own.
