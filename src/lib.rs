@@ -3,42 +3,42 @@
 //! The modules below stand in the order in which a statement flows through them; each may import only what
 //! ARCHITECTURE.md lists for it, and `tests/tidy.rs` holds the walls.
 
-/// What SQL can name: feature views, `feature_store`, `pg_catalog`, `information_schema`.
-pub mod catalog;
-/// The command line.
-pub mod cli;
-/// The embedded warehouse of `featgres demo`: an Iceberg writer and its sample tables.
-pub mod demo;
-/// Physical operators of our own: the point-in-time join.
-pub mod exec;
-/// Statements to plans: names are resolved to registry entries and table snapshots, then nothing does I/O.
-pub mod plan;
-/// Durable definitions: entities, feature views, services; versioned objects committed by conditional put.
-pub mod registry;
-/// The composition root: the only file that knows everybody.
-pub mod server;
-/// One client's state and the life cycle of its statements.
-pub mod session;
-/// Where rows live: catalogs that find a table, and the Iceberg specification's nouns.
-pub mod source;
-/// Text to statements: our own keywords, everything else by sqlparser.
-pub mod sql;
-/// URLs to object stores; durable conditional puts.
-pub mod storage;
-/// A pinned table snapshot as a relation of the engine, and as feature rows for the join.
-pub mod table;
-/// PostgreSQL's protocol: bytes in, Arrow batches out as messages; knows no SQL.
+// PostgreSQL's protocol: bytes in, Arrow batches out as messages; knows no SQL.
 pub mod wire;
+// One client's state and the life cycle of its statements.
+pub mod session;
+// Text to statements: our own keywords, everything else by sqlparser.
+pub mod sql;
+// Statements to plans: names are resolved to registry entries and table snapshots, then nothing does I/O.
+pub mod plan;
+// What SQL can name: feature views, `feature_store`, `pg_catalog`, `information_schema`.
+pub mod catalog;
+// Durable definitions: entities, feature views, services; versioned objects committed by conditional put.
+pub mod registry;
+// Where rows live: catalogs that find a table, and the Iceberg specification's nouns.
+pub mod source;
+// A pinned table snapshot as a relation of the engine, and as feature rows for the join.
+pub mod table;
+// Physical operators of our own: the point-in-time join.
+pub mod exec;
+// URLs to object stores; durable conditional puts.
+pub mod storage;
+// The embedded warehouse of `featgres demo`: an Iceberg writer and its sample tables.
+pub mod demo;
+// The composition root: the only file that knows everybody.
+pub mod server;
+// The command line.
+pub mod cli;
 
-/// The time, replaceable in tests.
-pub mod clock;
-/// Settings: file, environment, flags.
+// Settings: file, environment, flags.
 pub mod config;
-/// SQLSTATEs and what a client is told of an error.
+// SQLSTATEs and what a client is told of an error.
 pub mod error;
-/// PostgreSQL's types for Arrow's.
-pub mod pg_type;
-/// PostgreSQL's spelling of names, strings and intervals, for everything that prints DDL.
+// PostgreSQL's spelling of names, strings and intervals, for everything that prints DDL.
 pub mod spelling;
-/// Log lines and counters.
+// PostgreSQL's types for Arrow's.
+pub mod pg_type;
+// The time, replaceable in tests.
+pub mod clock;
+// Log lines and counters.
 pub mod telemetry;

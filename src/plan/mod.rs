@@ -2,7 +2,7 @@
 //!
 //! Three steps, in this order: `mentions` finds on the tree what a statement names; `resolve` asks registry and
 //! catalogs for all of it at once (the only step that waits); then the engine's SQL planner builds the plan from
-//! answers that are all there ([`context`]). DDL becomes a registry change (`define`), SHOW and DESCRIBE become rows (`show`).
+//! answers that are all there (`context`). DDL becomes a registry change (`define`), SHOW and DESCRIBE become rows (`show`).
 
 use std::sync::Arc;
 

@@ -76,7 +76,7 @@ pub enum Response {
     Empty,
     /// `COPY (query) TO STDOUT`.
     CopyOut(Rows, CopyOptions),
-    /// `COPY temp_table FROM STDIN`: the wire decodes and hands batches of these columns to [`super::Session::copy_in`].
+    /// `COPY temp_table FROM STDIN`: the wire decodes and hands batches of these columns to [`super::Backend::copy_in`].
     CopyIn(Arc<[Column]>, CopyOptions),
 }
 

@@ -1,7 +1,7 @@
 //! Instants of any unit, compared exactly; windows in PostgreSQL's calendar.
 //!
 //! Entity times stay in the unit of their column and feature times in theirs. A feature time is carried over to the entity
-//! side once, as the *first entity instant that sees it* ([`Unit::first_instant_at_or_after`], rounding up), so the hot path
+//! side once, as the *first entity instant that sees it* ([`Carry::first_instant_at_or_after`], rounding up), so the hot path
 //! compares `i64`s of one unit and one index serves views of every unit. Nothing overflows: what lies beyond the
 //! entity unit's range is seen by no entity row or by all of them. Lower bounds of windows are calendar arithmetic
 //! (months, then days, then time, as PostgreSQL's `timestamp - interval` in UTC) on `i128` nanoseconds.

@@ -23,7 +23,7 @@ pub struct PartitionSpec {
 pub struct PartitionField {
     /// Its columns: one, except for transforms of several.
     pub source_ids: Vec<i32>,
-    /// Its own id; none where version 1 gives none (see [`PartitionSpec::with_field_ids`]).
+    /// Its own id; none where version 1 gives none (see `PartitionSpec::with_field_ids`).
     pub field_id: i32,
     /// Its name.
     pub name: String,

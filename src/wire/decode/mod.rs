@@ -1,7 +1,7 @@
 //! Values that a client sends: parameters and COPY's fields, in text or binary, to Arrow.
 //!
 //! Two steps. [`parse`] reads one value of a PostgreSQL type into a [`Value`], with PostgreSQL's rules and its words for what is
-//! wrong (22P02, 22P03, 22003, 22007, 22008); [`build`] makes an array of a wanted Arrow type of values. A parameter is an array
+//! wrong (22P02, 22P03, 22003, 22007, 22008); [`build()`] makes an array of a wanted Arrow type of values. A parameter is an array
 //! of one, COPY builds a batch of columns. Nothing is allocated by a number the client sent, only by bytes that are there.
 
 mod array;
