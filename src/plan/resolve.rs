@@ -41,6 +41,14 @@ impl PinnedSnapshots {
         Arc::clone(self.by_table.lock().entry(key).or_insert(snapshot))
     }
 
+    /// The snapshots, sorted: for the log.
+    pub fn snapshot_ids(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = self.by_table.lock().values().filter_map(|snapshot| snapshot.snapshot_id()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// Forgets all: the transaction ended.
     pub fn clear(&self) {
         self.by_table.lock().clear();

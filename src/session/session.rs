@@ -53,7 +53,6 @@ pub struct Session {
     script: Vec<StatementText>,
     script_text: Arc<str>,
     interrupt: Arc<Interrupt>,
-    last_activity: Instant,
     _registration: Registration,
 }
 
@@ -167,7 +166,6 @@ impl Session {
             script: Vec::new(),
             script_text: Arc::from(""),
             interrupt,
-            last_activity: Instant::now(),
             _registration: registration,
             gateway,
         })
@@ -262,7 +260,6 @@ impl Backend for Session {
     }
 
     fn parse_script(&mut self, sql: &str) -> Result<usize, Report> {
-        self.last_activity = Instant::now();
         self.script.clear();
         self.script = crate::sql::parse(sql)?;
         self.script_text = Arc::from(sql);
@@ -291,7 +288,6 @@ impl Backend for Session {
     }
 
     async fn parse(&mut self, name: &str, sql: &str, parameter_oids: &[u32]) -> Result<(), Report> {
-        self.last_activity = Instant::now();
         if !name.is_empty() && self.prepared.contains_key(name) {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
@@ -349,7 +345,6 @@ impl Backend for Session {
     }
 
     async fn execute(&mut self, portal: &str) -> Result<Response, Report> {
-        self.last_activity = Instant::now();
         let found = self.portals.get_mut(portal).ok_or_else(|| Self::unknown_portal(portal))?;
         if let Some(rows) = found.suspended.get_mut().take() {
             return Ok(Response::Rows(rows));
@@ -414,6 +409,7 @@ impl Backend for Session {
 
     async fn finished(&mut self, outcome: Result<u64, &Report>) {
         self.copy_target = None;
+        self.log_statement(outcome);
         if outcome.is_err() {
             if self.transaction.is_block() {
                 self.transaction.fail();
@@ -424,8 +420,6 @@ impl Backend for Session {
         } else if self.script.len() <= 1 {
             self.end_autocommit_of_query();
         }
-        self.log_statement(outcome);
-        self.last_activity = Instant::now();
     }
 }
 

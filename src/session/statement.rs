@@ -342,6 +342,7 @@ impl Session {
         let rows = outcome.as_ref().ok().copied().unwrap_or(0);
         let error = outcome.err();
         self.gateway.counters.statement(rows, error.map(|report| report.sqlstate));
+        let snapshots = self.transaction.pinned.snapshot_ids();
         let line = StatementLine {
             session: self.process_id,
             user: &self.user,
@@ -349,8 +350,8 @@ impl Session {
             duration: running.began.elapsed(),
             rows,
             peak_memory: running.pool.map_or(0, |pool| pool.peak() as u64),
+            snapshots: &snapshots,
             error,
-            ..StatementLine::default()
         };
         line.log();
     }

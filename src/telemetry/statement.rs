@@ -20,12 +20,6 @@ pub struct StatementLine<'a> {
     pub duration: Duration,
     /// Rows sent.
     pub rows: u64,
-    /// Bytes read from object stores.
-    pub bytes_read: u64,
-    /// Data files opened.
-    pub files_read: u64,
-    /// Data files that were not, thanks to bounds and partitions.
-    pub files_pruned: u64,
     /// Most memory that was reserved at a time, in bytes.
     pub peak_memory: u64,
     /// Snapshots that were read.
@@ -48,9 +42,6 @@ impl StatementLine<'_> {
                     user = self.user,
                     duration_ms,
                     rows = self.rows,
-                    bytes_read = self.bytes_read,
-                    files_read = self.files_read,
-                    files_pruned = self.files_pruned,
                     peak_memory = self.peak_memory,
                     snapshots = ?self.snapshots,
                     sqlstate,
