@@ -17,7 +17,7 @@ async fn gateway() -> TestGateway {
 }
 
 /// Runs a script as psql would, and fails with its output if a statement of it does.
-async fn run(gateway: &TestGateway, name: &str, script: String) {
+async fn run(gateway: &TestGateway, name: &str, script: String) -> String {
     let address = gateway.address;
     let (outcome, output) = tokio::task::spawn_blocking(move || {
         let mut output = Vec::new();
@@ -29,6 +29,7 @@ async fn run(gateway: &TestGateway, name: &str, script: String) {
     let outcome = outcome.unwrap_or_else(|failure| panic!("{name}: {failure}\n{output}"));
     assert!(outcome.statements > 0, "{name} has statements");
     assert_eq!(outcome.errors, 0, "{name}:\n{output}");
+    output
 }
 
 fn root() -> PathBuf {
@@ -79,7 +80,11 @@ async fn the_readmes_sql_runs_in_its_order() {
     let gateway = gateway().await;
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
     let quickstart = std::fs::read_to_string(root().join("sql/quickstart.sql")).expect("the quickstart");
-    run(&gateway, "quickstart", quickstart).await;
+    let output = run(&gateway, "quickstart", quickstart).await;
+    let shown = readme.split_once("<!-- quickstart -->").and_then(|(_, rest)| rest.split_once("<!-- /quickstart -->"));
+    for block in blocks(shown.expect("the quickstart's output in the README").0, "console") {
+        assert!(output.contains(block.trim_end()), "the README shows what the quickstart prints now:\n{output}");
+    }
     let blocks = blocks(&readme, "sql");
     assert!(!blocks.is_empty(), "the README has SQL in it");
     for (number, block) in blocks.into_iter().enumerate() {
