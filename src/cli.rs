@@ -148,6 +148,8 @@ fn started(config: Config) -> Config {
 fn block_on<T>(future: impl Future<Output = Result<T, Report>>) -> Result<T, Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Statements may nest as deep as the parser's limits let them; the usual 2 MiB are too few for that.
+        .thread_stack_size(crate::sql::STACK_SIZE)
         .build()
         .map_err(|failure| Report::new(SqlState::IO_ERROR, format!("could not start the runtime: {failure}")))?;
     runtime.block_on(future)
