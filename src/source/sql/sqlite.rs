@@ -26,7 +26,10 @@ pub(super) struct Database {
 
 impl Database {
     fn unreachable(&self, error: &rusqlite::Error) -> SourceError {
-        SourceError::CatalogUnreachable { catalog: self.section.clone(), reason: format!("{}: {error}", self.file.display()) }
+        let (file, error) = (self.file.display().to_string(), error.to_string());
+        // SQLite names the file itself where it could not open it, and only there.
+        let reason = if error.contains(&file) { error } else { format!("{file}: {error}") };
+        SourceError::CatalogUnreachable { catalog: self.section.clone(), reason }
     }
 
     fn failed(&self, error: &rusqlite::Error) -> SourceError {

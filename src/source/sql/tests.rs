@@ -120,3 +120,12 @@ fn uris() {
         assert_eq!(error.sqlstate().code(), "F0000");
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gone.sqlite");
+    let catalog = open("lake", &format!("sqlite:///{}", file.display()), "c", Storage::local()).unwrap();
+    let message = catalog.schemas().await.unwrap_err().to_string();
+    assert_eq!(message.matches(&file.display().to_string()).count(), 1, "{message}");
+}
