@@ -99,5 +99,8 @@ fn catalog(config: &CatalogConfig) -> Result<Arc<dyn SourceCatalog>, Report> {
     let storage = Storage::new(config.storage_properties())?;
     match config.kind {
         CatalogKind::Sql => Ok(sql::open(&config.name, &config.uri, &config.catalog, storage)?),
+        CatalogKind::Trino | CatalogKind::Nessie | CatalogKind::Rest => {
+            Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("catalogs of type \"{}\" are not supported", config.kind.name())))
+        }
     }
 }

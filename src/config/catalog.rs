@@ -1,4 +1,6 @@
 //! `[catalogs.NAME]`: where tables are found.
+//!
+//! Keys may come in any order and from file and environment, so what depends on the type is checked when all are there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,11 +8,49 @@ use std::time::Duration;
 
 use super::{ConfigError, Secret, Setting, location};
 
-/// Kinds of catalog of this release.
+/// How tables are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogKind {
-    /// An Iceberg SQL (JDBC) catalog: the table `iceberg_tables` in SQLite.
+    /// An Iceberg SQL (JDBC) catalog: the table `iceberg_tables` in SQLite or PostgreSQL.
     Sql,
+    /// Trino, asked for the metadata file of its Iceberg tables.
+    Trino,
+    /// Nessie's own API, version 2.
+    Nessie,
+    /// An Iceberg REST catalog.
+    Rest,
+}
+
+impl CatalogKind {
+    /// All, by the word that `type` takes.
+    const ALL: [(&'static str, Self); 4] = [("sql", Self::Sql), ("trino", Self::Trino), ("nessie", Self::Nessie), ("rest", Self::Rest)];
+
+    /// The word that `type` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Trino => "trino",
+            Self::Nessie => "nessie",
+            Self::Rest => "rest",
+        }
+    }
+
+    /// The keys of [`LOGIN_KEYS`] that it reads.
+    fn login_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Sql => &["user", "password", "ssl.cabundle"],
+            Self::Trino => &["user", "password", "jwt", "credential", "scope", "oauth2-server-uri", "ssl.cabundle"],
+            Self::Nessie => &["ref", "token", "credential", "scope", "oauth2-server-uri", "ssl.cabundle"],
+            Self::Rest => &["token", "credential", "scope", "audience", "resource", "oauth2-server-uri", "prefix", "ssl.cabundle"],
+        }
+    }
+
+    fn default_pointer_lifetime(self) -> Duration {
+        match self {
+            Self::Trino => Duration::from_secs(1),
+            Self::Sql | Self::Nessie | Self::Rest => Duration::ZERO,
+        }
+    }
 }
 
 /// Properties of object stores that are understood, by pyiceberg's names.
@@ -34,7 +74,27 @@ const MOUNT: &str = "mount.";
 /// The three that only make sense together.
 const CREDENTIALS: [&str; 3] = ["s3.access-key-id", "s3.secret-access-key", "s3.session-token"];
 
-const KEYS: &[&str] = &["type", "uri", "catalog", "warehouse", "pointer_lifetime"];
+const KEYS: &[&str] = &["type", "uri", "catalog", "warehouse", "pointer_lifetime", "timeout"];
+
+/// How one logs in to a catalog and what one asks it for, by pyiceberg's names where it has them. Which of them a catalog
+/// reads depends on its type.
+const LOGIN_KEYS: &[&str] = &[
+    "user",
+    "password",
+    "jwt",
+    "token",
+    "credential",
+    "scope",
+    "audience",
+    "resource",
+    "oauth2-server-uri",
+    "prefix",
+    "ref",
+    "ssl.cabundle",
+];
+
+/// Those of them that nobody may read; `password_file = "/path"` takes one from a file.
+const SECRET_KEYS: [&str; 4] = ["password", "jwt", "token", "credential"];
 
 /// One `[catalogs.NAME]`.
 #[derive(Debug, Clone)]
@@ -43,26 +103,43 @@ pub struct CatalogConfig {
     pub name: String,
     /// `type`. No default: it must be written.
     pub kind: CatalogKind,
-    /// `uri`: `sqlite:////absolute/catalog.db` (three slashes: relative to the current folder). No default.
+    /// `uri`: `sqlite:////absolute/catalog.db` (three slashes: relative to the current folder), `postgresql://host/database`,
+    /// `http://` or `https://` of Trino, Nessie or the REST catalog. A password in it is moved to `password`. No default.
     pub uri: String,
-    /// `catalog`: its name in `iceberg_tables`. Default: the section's name.
+    /// `catalog`: its name there: in `iceberg_tables`, or among Trino's catalogs. Default: the section's name.
     pub catalog: String,
-    /// `warehouse`: URL under which tables are written. Default: none; reading needs none.
+    /// `warehouse`: URL under which tables are written; for REST, the name that the server knows it by. Default: none.
     pub warehouse: Option<String>,
-    /// `pointer_lifetime`: how long a table's metadata location may be reused. Default `0`: asked for every statement.
+    /// `pointer_lifetime`: how long a table's metadata location may be reused. Default `1s` for Trino, else `0`: asked for every statement.
     pub pointer_lifetime: Duration,
+    /// `timeout`: how long the catalog may take to answer one question. Default `30s`.
+    pub timeout: Duration,
+    /// `user`, `password`, `jwt`, `token`, `credential`, `ref`, …: how one logs in and what one asks for. Default: none.
+    pub login: BTreeMap<String, Secret>,
     /// `s3.…`: properties of the object stores of its tables. Default: those at the top of the file.
     pub properties: BTreeMap<String, Secret>,
     /// Whether `type` was written.
     typed: bool,
+    /// `pointer_lifetime` as written.
+    own_lifetime: Option<Duration>,
 }
 
 impl CatalogConfig {
     /// A catalog with nothing but these.
     pub fn new(name: &str, kind: CatalogKind, uri: String) -> Self {
-        let typed = !uri.is_empty();
-        let (catalog, properties) = (name.to_owned(), BTreeMap::new());
-        Self { name: name.to_owned(), kind, uri, catalog, warehouse: None, pointer_lifetime: Duration::ZERO, properties, typed }
+        Self {
+            name: name.to_owned(),
+            kind,
+            typed: !uri.is_empty(),
+            uri,
+            catalog: name.to_owned(),
+            warehouse: None,
+            pointer_lifetime: kind.default_pointer_lifetime(),
+            timeout: Duration::from_secs(30),
+            login: BTreeMap::new(),
+            properties: BTreeMap::new(),
+            own_lifetime: None,
+        }
     }
 
     /// The SQLite file that `uri` names, seen from the current folder.
@@ -76,53 +153,42 @@ impl CatalogConfig {
         self.properties.iter().map(|(key, value)| (key.clone(), value.expose().to_owned())).collect()
     }
 
+    /// A login property, in the clear.
+    pub fn login(&self, key: &str) -> Option<&str> {
+        self.login.get(key).map(Secret::expose)
+    }
+
     pub(super) fn set(&mut self, key: &str, setting: &Setting) -> Result<(), ConfigError> {
         match key {
             "type" => {
-                self.kind = match setting.text()? {
-                    "sql" => CatalogKind::Sql,
-                    other @ ("trino" | "nessie" | "rest") => {
-                        return Err(setting.not_built(
-                            format!("a catalog of type \"{other}\""),
-                            "This release has type = \"sql\" (an Iceberg SQL catalog in SQLite).",
-                        ));
-                    }
-                    _ => return Err(setting.bad("the types are sql, trino, nessie and rest")),
-                };
+                let word = setting.text()?;
+                let found = CatalogKind::ALL.iter().find(|(name, _)| *name == word);
+                self.kind = found.map(|(_, kind)| *kind).ok_or_else(|| setting.bad("the types are sql, trino, nessie and rest"))?;
                 self.typed = true;
             }
-            "uri" => {
-                let uri = setting.non_empty()?;
-                if uri.starts_with("postgres") {
-                    return Err(setting.not_built(
-                        "an Iceberg SQL catalog in PostgreSQL",
-                        "This release reads catalogs in SQLite: sqlite:////path/catalog.db",
-                    ));
-                }
-                if !uri.starts_with("sqlite:///") || uri.len() == "sqlite:///".len() || uri.contains(":memory:") {
-                    return Err(setting.bad("it must be sqlite:///relative/path or sqlite:////absolute/path"));
-                }
-                uri.clone_into(&mut self.uri);
-            }
+            "uri" => setting.non_empty()?.clone_into(&mut self.uri),
             "catalog" => setting.non_empty()?.clone_into(&mut self.catalog),
-            "warehouse" => self.warehouse = Some(location(setting.non_empty()?)),
-            "pointer_lifetime" => {
-                self.pointer_lifetime = setting.duration()?;
-                if !self.pointer_lifetime.is_zero() {
-                    return Err(setting
-                        .not_built("reuse of table pointers", "A catalog of type \"sql\" is asked for every statement: leave it out."));
-                }
+            "warehouse" => self.warehouse = Some(setting.non_empty()?.to_owned()),
+            "pointer_lifetime" => self.own_lifetime = Some(setting.duration()?),
+            "timeout" => self.timeout = setting.timeout()?.ok_or_else(|| setting.bad("a catalog needs some time to answer"))?,
+            login if LOGIN_KEYS.contains(&login) => {
+                self.login.insert(login.to_owned(), Secret::new(setting.non_empty()?));
             }
-            "user" | "password" | "jwt" | "token" | "credential" | "ref" | "oauth2-server-uri" => {
-                return Err(
-                    setting.not_built("a catalog that one logs in to", "A catalog of type \"sql\" in SQLite has no users: leave it out.")
-                );
+            file if file.strip_suffix("_file").is_some_and(|key| SECRET_KEYS.contains(&key)) => {
+                let path = setting.non_empty()?;
+                let text = std::fs::read_to_string(path).map_err(|error| setting.bad(format!("\"{path}\" cannot be read: {error}")))?;
+                self.login.insert(file.trim_end_matches("_file").to_owned(), Secret::new(text.trim()));
             }
             property if is_storage_key(property) => {
                 self.properties.insert(property.to_owned(), Secret::new(storage_value(property, setting)?));
             }
             _ => {
-                let known = KEYS.iter().chain(STORAGE_KEYS).map(|key| format!("catalogs.{}.{key}", self.name)).collect::<Vec<_>>();
+                let known = KEYS
+                    .iter()
+                    .chain(LOGIN_KEYS)
+                    .chain(STORAGE_KEYS)
+                    .map(|key| format!("catalogs.{}.{key}", self.name))
+                    .collect::<Vec<_>>();
                 return Err(setting.unknown(known.iter().map(String::as_str)));
             }
         }
@@ -139,15 +205,76 @@ impl CatalogConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Fills what depends on the type, and refuses what does not fit it.
+    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
         let missing = |key, example| Err(ConfigError::Missing { catalog: self.name.clone(), key, example });
         if !self.typed {
             return missing("type", "type = \"sql\"");
         }
-        match self.kind {
-            CatalogKind::Sql if self.uri.is_empty() => missing("uri", "uri = \"sqlite:////var/lib/featgres/catalog.sqlite\""),
-            CatalogKind::Sql => Ok(()),
+        if self.uri.is_empty() {
+            return match self.kind {
+                CatalogKind::Sql => missing("uri", "uri = \"sqlite:////var/lib/featgres/catalog.sqlite\""),
+                CatalogKind::Trino => missing("uri", "uri = \"http://trino:8080\""),
+                CatalogKind::Nessie => missing("uri", "uri = \"http://nessie:19120/api/v2\""),
+                CatalogKind::Rest => missing("uri", "uri = \"https://catalog.example.com/iceberg\""),
+            };
         }
+        let keys = self.kind.login_keys();
+        if let Some(key) = self.login.keys().find(|key| !keys.contains(&key.as_str())) {
+            return Err(self.refused(key, format!("a catalog of type \"{}\" does not take it", self.kind.name())));
+        }
+        self.take_password_from_uri()?;
+        if let Some(warehouse) = &mut self.warehouse
+            && self.kind != CatalogKind::Rest
+        {
+            *warehouse = location(warehouse);
+        }
+        self.pointer_lifetime = self.own_lifetime.unwrap_or_else(|| self.kind.default_pointer_lifetime());
+        if self.kind == CatalogKind::Sql && !self.pointer_lifetime.is_zero() {
+            return Err(self.refused("pointer_lifetime", "a catalog of type \"sql\" is asked for every statement: leave it out".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Checks the URI's form; what is secret in it becomes a secret.
+    fn take_password_from_uri(&mut self) -> Result<(), ConfigError> {
+        if let Some(path) = self.uri.strip_prefix("sqlite:")
+            && self.kind == CatalogKind::Sql
+        {
+            if path.len() <= "///".len() || !path.starts_with("///") || path.contains(":memory:") {
+                return Err(self.refused("uri", "it must be sqlite:///relative/path or sqlite:////absolute/path".to_owned()));
+            }
+            return Ok(());
+        }
+        let (schemes, form): (&[&str], _) = match self.kind {
+            CatalogKind::Sql => (&["postgresql", "postgres"], "it must be sqlite:////path/catalog.db or postgresql://host/database"),
+            CatalogKind::Trino | CatalogKind::Nessie | CatalogKind::Rest => (&["http", "https"], "it must be an http:// or https:// URL"),
+        };
+        // SQLAlchemy's spelling, which pyiceberg wants: the driver is of no interest here.
+        let text = self.uri.replacen("postgresql+psycopg2:", "postgresql:", 1).replacen("postgresql+psycopg:", "postgresql:", 1);
+        let mut uri = url::Url::parse(&text).map_err(|_| self.refused("uri", form.to_owned()))?;
+        if !schemes.contains(&uri.scheme()) || uri.host_str().is_none_or(str::is_empty) {
+            return Err(self.refused("uri", form.to_owned()));
+        }
+        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        if let Some(password) = uri.password().map(decoded) {
+            self.login.entry("password".to_owned()).or_insert_with(|| Secret::new(password));
+        }
+        if !uri.username().is_empty() {
+            let user = decoded(uri.username());
+            self.login.entry("user".to_owned()).or_insert_with(|| Secret::new(user));
+        }
+        if matches!(self.kind, CatalogKind::Nessie | CatalogKind::Rest) && (uri.password().is_some() || !uri.username().is_empty()) {
+            return Err(self.refused("uri", "a user and a password have no place in it; use token or credential".to_owned()));
+        }
+        // Neither can fail: there is a host.
+        let _ = (uri.set_password(None), uri.set_username(""));
+        self.uri = uri.to_string().trim_end_matches('/').to_owned();
+        Ok(())
+    }
+
+    fn refused(&self, key: &str, reason: String) -> ConfigError {
+        ConfigError::CatalogSetting { catalog: self.name.clone(), key: key.to_owned(), reason }
     }
 }
 

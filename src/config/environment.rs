@@ -25,12 +25,16 @@ pub(super) fn settings(environment: &BTreeMap<String, String>) -> Vec<Setting> {
         .collect()
 }
 
-/// Names of variables have no dashes: `…__S3__ACCESS_KEY_ID` is `s3.access-key-id`.
+/// Names of variables have no dashes: `…__S3__ACCESS_KEY_ID` is `s3.access-key-id`, `…__OAUTH2_SERVER_URI` is `oauth2-server-uri`.
 fn spelled_as_property(mut path: Vec<String>) -> Vec<String> {
     if let Some(at) = path.iter().position(|part| part == "s3") {
         for part in &mut path[at + 1..] {
             *part = part.replace('_', "-");
         }
+    }
+    if path.first().is_some_and(|part| part == "catalogs") && path.last().is_some_and(|part| part == "oauth2_server_uri") {
+        let last = path.len() - 1;
+        path[last] = "oauth2-server-uri".to_owned();
     }
     path
 }

@@ -66,6 +66,16 @@ pub enum ConfigError {
         /// An example.
         example: &'static str,
     },
+    /// A catalog's setting that does not fit its type, or that has not the form it needs.
+    #[error("invalid value for \"catalogs.{catalog}.{key}\": {reason}")]
+    CatalogSetting {
+        /// The section's name.
+        catalog: String,
+        /// The key.
+        key: String,
+        /// Why; never the value.
+        reason: String,
+    },
     /// A catalog and the project share a name, so that `name.schema.table` would have two meanings.
     #[error("catalog \"{name}\" has the name of the project")]
     CatalogNamedLikeProject {
@@ -98,6 +108,7 @@ impl ReportError for ConfigError {
             | Self::BadValue { .. }
             | Self::NotBuilt { .. }
             | Self::Missing { .. }
+            | Self::CatalogSetting { .. }
             | Self::CatalogNamedLikeProject { .. }
             | Self::ReservedCatalogName { .. }
             | Self::TrustBeyondLoopback { .. }
@@ -118,7 +129,7 @@ impl ReportError for ConfigError {
                 "Set [auth] method = \"scram-sha-256\" with [auth.users], or listen on 127.0.0.1, or set allow_insecure = true in [auth] to let anyone in.".to_owned(),
             ),
             Self::NoUsers => Some("Add [auth.users] with lines as \"featgres hash-password\" prints them.".to_owned()),
-            Self::Unreadable { .. } | Self::Syntax { .. } | Self::BadValue { .. } => None,
+            Self::Unreadable { .. } | Self::Syntax { .. } | Self::BadValue { .. } | Self::CatalogSetting { .. } => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! its place and what was perhaps meant, and a value that does not parse is shown to the person who wrote it. (serde's
 //! `deny_unknown_fields` knows neither the environment nor a suggestion, and names a type instead of a unit.)
 //!
-//! What this release does not build (catalog types other than `sql`, TLS, client certificates, the HTTP listener) is
+//! What this release does not build (TLS, client certificates, the HTTP listener) is
 //! refused by name when it is configured: a setting that is read and ignored is a promise broken in silence.
 //!
 //! With no file and no catalog at all, the configuration is the embedded warehouse in `./featgres-data`.
@@ -216,7 +216,7 @@ impl Config {
         }
         for catalog in self.catalogs.values_mut() {
             catalog.inherit(&self.storage);
-            catalog.check()?;
+            catalog.complete()?;
         }
         if self.catalogs.contains_key(&self.project) {
             return Err(ConfigError::CatalogNamedLikeProject { name: self.project.clone() });

@@ -4,10 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 use std::time::Duration;
 
-use super::{AuthMethod, CatalogKind, Config, LogFormat, Secret, format_duration, format_size};
+use super::{AuthMethod, Config, LogFormat, Secret, format_duration, format_size};
 
 /// Property names whose values are shown.
-const PUBLIC: [&str; 5] = ["s3.endpoint", "s3.region", "s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
+const PUBLIC: [&str; 13] = [
+    "s3.endpoint",
+    "s3.region",
+    "s3.path-style-access",
+    "s3.force-virtual-addressing",
+    "s3.anonymous",
+    "user",
+    "scope",
+    "audience",
+    "resource",
+    "oauth2-server-uri",
+    "prefix",
+    "ref",
+    "ssl.cabundle",
+];
 
 pub(super) fn to_toml(config: &Config) -> String {
     Printed(config).to_string()
@@ -26,16 +40,15 @@ impl Display for Printed<'_> {
         properties(f, &config.storage)?;
         for (name, catalog) in &config.catalogs {
             writeln!(f, "\n[catalogs.{}]", key(name))?;
-            let kind = match catalog.kind {
-                CatalogKind::Sql => "sql",
-            };
-            writeln!(f, "type = {}", quoted(kind))?;
+            writeln!(f, "type = {}", quoted(catalog.kind.name()))?;
             writeln!(f, "uri = {}", quoted(&catalog.uri))?;
             writeln!(f, "catalog = {}", quoted(&catalog.catalog))?;
             if let Some(warehouse) = &catalog.warehouse {
                 writeln!(f, "warehouse = {}", quoted(warehouse))?;
             }
             writeln!(f, "pointer_lifetime = {}", time(Some(catalog.pointer_lifetime)))?;
+            writeln!(f, "timeout = {}", time(Some(catalog.timeout)))?;
+            properties(f, &catalog.login)?;
             properties(f, &catalog.properties)?;
         }
         let method = match config.auth.method {
