@@ -22,13 +22,15 @@ use super::{Planner, StatementSettings};
 use crate::catalog::{Catalog, SessionFacts, SystemRelations};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
-use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
+use crate::source::{Commits, SnapshotRef, TableIdent, TableSnapshot};
 use crate::table::{SnapshotTable, TableOptions};
 
 /// Snapshots that this transaction has seen.
 #[derive(Debug, Default)]
 pub struct PinnedSnapshots {
     by_table: Mutex<HashMap<(TableIdent, SnapshotRef), Arc<TableSnapshot>>>,
+    /// What catalogs with commits are read at.
+    commits: Commits,
 }
 
 impl PinnedSnapshots {
@@ -52,6 +54,7 @@ impl PinnedSnapshots {
     /// Forgets all: the transaction ended.
     pub fn clear(&self) {
         self.by_table.lock().clear();
+        self.commits.clear();
     }
 }
 
@@ -224,7 +227,7 @@ impl Planner {
         if let Some(known) = settings.pinned.get(&key) {
             return Ok(known);
         }
-        let snapshot = self.sources.snapshot(ident, at).await?;
+        let snapshot = self.sources.snapshot_in(ident, at, &settings.pinned.commits).await?;
         Ok(settings.pinned.keep(key, snapshot))
     }
 

@@ -46,6 +46,26 @@ pub enum SourceError {
         /// What there is of that kind.
         known: Vec<String>,
     },
+    /// No such branch or tag of the whole catalog.
+    #[error("{kind} \"{name}\" does not exist in catalog \"{catalog}\"")]
+    UnknownCatalogReference {
+        /// The catalog.
+        catalog: String,
+        /// `branch`, `tag`, or `tag or branch`.
+        kind: &'static str,
+        /// As asked.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The name is taken by something that has no rows to read.
+    #[error("\"{ident}\" is {kind}, not a table")]
+    NotATable {
+        /// The name.
+        ident: TableIdent,
+        /// `a view`, `a namespace`, …
+        kind: String,
+    },
     /// No such snapshot: it never was, or has expired.
     #[error("snapshot {snapshot_id} of table \"{ident}\" does not exist or has expired")]
     UnknownSnapshot {
@@ -102,6 +122,22 @@ pub enum SourceError {
         /// In the driver's words.
         reason: String,
     },
+    /// The catalog does not know the gateway, or its credentials have ended.
+    #[error("catalog \"{catalog}\" refuses the login: {reason}")]
+    CatalogLogin {
+        /// The catalog.
+        catalog: String,
+        /// In the catalog's words, without credentials.
+        reason: String,
+    },
+    /// The catalog knows the gateway, and does not allow it this.
+    #[error("permission denied by catalog \"{catalog}\": {reason}")]
+    CatalogForbids {
+        /// The catalog.
+        catalog: String,
+        /// In the catalog's words.
+        reason: String,
+    },
     /// A catalog's setting that cannot be.
     #[error("catalog \"{catalog}\": {reason}")]
     BadSetting {
@@ -126,13 +162,15 @@ impl ReportError for SourceError {
         match self {
             Self::UnknownCatalog { .. } | Self::UnknownSchema { .. } => SqlState::INVALID_SCHEMA_NAME,
             Self::UnknownTable { .. } => SqlState::UNDEFINED_TABLE,
-            Self::UnknownReference { .. } => SqlState::UNDEFINED_OBJECT,
+            Self::UnknownReference { .. } | Self::UnknownCatalogReference { .. } => SqlState::UNDEFINED_OBJECT,
+            Self::NotATable { .. } => SqlState::WRONG_OBJECT_TYPE,
             Self::UnknownSnapshot { .. } | Self::UnknownTableSchema { .. } | Self::NoSnapshotAt { .. } | Self::SnapshotExpired { .. } => {
                 SqlState::SNAPSHOT_EXPIRED
             }
             Self::Format { source, .. } => source.sqlstate(),
-            Self::CatalogUnreachable { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+            Self::CatalogUnreachable { .. } | Self::CatalogLogin { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
             Self::CatalogFailed { .. } => SqlState::FDW_ERROR,
+            Self::CatalogForbids { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Self::BadSetting { .. } => SqlState::CONFIG_FILE_ERROR,
             Self::Storage(error) => error.sqlstate(),
         }
@@ -142,12 +180,18 @@ impl ReportError for SourceError {
         match self {
             Self::UnknownCatalog { name, known }
             | Self::UnknownSchema { schema: name, known, .. }
-            | Self::UnknownReference { name, known, .. } => perhaps_you_meant(name, known.iter().map(String::as_str)),
+            | Self::UnknownReference { name, known, .. }
+            | Self::UnknownCatalogReference { name, known, .. } => perhaps_you_meant(name, known.iter().map(String::as_str)),
             Self::UnknownTable { ident, known } => perhaps_you_meant(&ident.table, known.iter().map(String::as_str)),
             Self::SnapshotExpired { .. } => Some("Run the statement again to read the table's current snapshot.".to_owned()),
             Self::Format { source, .. } => source.hint(),
             Self::Storage(error) => error.hint(),
-            Self::UnknownSnapshot { .. }
+            Self::CatalogLogin { catalog, .. } => {
+                Some(format!("Check the credentials in [catalogs.{catalog}]: token or credential, user and password, oauth2-server-uri."))
+            }
+            Self::CatalogForbids { .. } => Some("The gateway's own login needs the right to read the table there.".to_owned()),
+            Self::NotATable { .. }
+            | Self::UnknownSnapshot { .. }
             | Self::UnknownTableSchema { .. }
             | Self::NoSnapshotAt { .. }
             | Self::CatalogUnreachable { .. }

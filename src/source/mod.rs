@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::storage::Storage;
 
 mod cache;
+mod commit;
 mod error;
 pub mod iceberg;
 mod reference;
@@ -19,6 +20,7 @@ pub mod sql;
 mod summary;
 
 pub use cache::{DEFAULT_CACHE_BYTES, FileCache};
+pub use commit::{Commit, CommitKind, Commits, CommittedTables};
 pub use error::SourceError;
 pub use snapshot::{ScanFiles, TableSnapshot};
 
@@ -67,18 +69,33 @@ pub enum SnapshotRef {
         snapshot_id: Option<i64>,
         /// The schema that it was read with; none = the snapshot's own.
         schema_id: Option<i32>,
+        /// The catalog's commit that it was found by, where the catalog has commits (Nessie).
+        commit: Option<String>,
     },
 }
 
 /// What a catalog says of a table: where its metadata is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct TablePointer {
     /// URL of the metadata.json.
     pub metadata_location: String,
     /// The snapshot that the catalog names, if it names one (Nessie does).
     pub snapshot_id: Option<i64>,
+    /// The schema that the catalog names beside it.
+    pub schema_id: Option<i32>,
     /// Nessie's commit, if it is a Nessie catalog.
     pub nessie_hash: Option<String>,
+    /// The metadata itself, where the catalog sent it along (REST). It is right about the current snapshot; the file may know more history.
+    pub metadata: Option<Arc<iceberg::TableMetadata>>,
+    /// The stores of this table's files, where the catalog handed out credentials for them (REST).
+    pub storage: Option<Arc<Storage>>,
+}
+
+impl TablePointer {
+    /// A pointer to this metadata.json, and nothing else.
+    pub fn at(metadata_location: impl Into<String>) -> Self {
+        Self { metadata_location: metadata_location.into(), ..Self::default() }
+    }
 }
 
 /// One `[catalogs.NAME]`.
@@ -96,6 +113,10 @@ pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
     async fn schemas(&self) -> Result<Vec<String>, SourceError>;
     /// All tables of a namespace, sorted.
     async fn tables(&self, schema: &str) -> Result<Vec<String>, SourceError>;
+    /// Its commits, where one is a state of all its tables (Nessie); [`Self::pointer`] is not asked then, and whoever wraps a catalog passes this on.
+    fn commits(&self) -> Option<&dyn CommittedTables> {
+        None
+    }
 }
 
 /// All catalogs of the gateway, by name.

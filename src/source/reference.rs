@@ -2,30 +2,130 @@
 //!
 //! What is not there is an error, never the current snapshot instead. A branch is read with the table's current
 //! schema, since that is what its next commit is written with; a tag, a snapshot and a time with the schema of their
-//! snapshot, since that is what a reader of that time saw.
+//! snapshot, since that is what a reader of that time saw. In a catalog with commits (Nessie) branches and tags are the
+//! catalog's, and a table is what the commit says, schema included; snapshots and times are looked for in the table's own log first.
 
 use std::sync::Arc;
 
 use super::cache::FileError;
 use super::iceberg::{FormatError, ReferenceKind, Schema, Snapshot, TableMetadata};
-use super::{SnapshotRef, SourceError, Sources, TableIdent, TablePointer, TableSnapshot};
+use super::{
+    CommitKind, Commits, CommittedTables, SnapshotRef, SourceCatalog, SourceError, Sources, TableIdent, TablePointer, TableSnapshot,
+};
+use crate::storage::{Storage, StorageError};
 
 impl Sources {
     /// Pins the table: asks the catalog, reads the metadata (through the cache), picks the snapshot.
     pub async fn snapshot(&self, ident: &TableIdent, at: &SnapshotRef) -> Result<Arc<TableSnapshot>, SourceError> {
+        self.snapshot_in(ident, at, &Commits::default()).await
+    }
+
+    /// The same at the commits that a transaction reads, where the catalog has commits.
+    pub async fn snapshot_in(&self, ident: &TableIdent, at: &SnapshotRef, commits: &Commits) -> Result<Arc<TableSnapshot>, SourceError> {
         let catalog = self.catalog(&ident.catalog)?;
-        let pointer = catalog.pointer(ident).await?;
-        let storage = Arc::clone(catalog.storage());
-        let metadata = self.cache.metadata(&storage, &pointer.metadata_location).await.map_err(|error| match error {
-            FileError::Format(source) => SourceError::format(ident, source),
-            FileError::Storage(crate::storage::StorageError::NotFound { url }) => {
-                SourceError::SnapshotExpired { ident: ident.clone(), url }
+        match catalog.commits() {
+            Some(tables) => self.at_commit(ident, at, commits, catalog, tables).await,
+            None => self.pin(ident, at, catalog, catalog.pointer(ident).await?).await,
+        }
+    }
+
+    /// Tags and branches are the catalog's there, and the snapshot is the one that its commit names.
+    async fn at_commit(
+        &self,
+        ident: &TableIdent,
+        at: &SnapshotRef,
+        commits: &Commits,
+        catalog: &Arc<dyn SourceCatalog>,
+        tables: &dyn CommittedTables,
+    ) -> Result<Arc<TableSnapshot>, SourceError> {
+        let named = |reference: String| async move { commits.get(&ident.catalog, tables, &reference).await };
+        let wanted = match at {
+            SnapshotRef::Branch(name) => Some((name, "branch", Some(CommitKind::Branch))),
+            SnapshotRef::Tag(name) => Some((name, "tag", Some(CommitKind::Tag))),
+            SnapshotRef::TagOrBranch(name) => Some((name, "tag or branch", None)),
+            _ => None,
+        };
+        if let Some((name, word, kind)) = wanted {
+            let found = named(name.clone()).await?.filter(|commit| kind.is_none_or(|kind| commit.kind == kind));
+            let commit = match found {
+                Some(commit) => commit,
+                None => return Err(unknown(ident, word, name, tables).await),
+            };
+            return self.pin(ident, &SnapshotRef::Current, catalog, tables.pointer_at(ident, &commit).await?).await;
+        }
+        if let SnapshotRef::ReferenceOrTimestamp { name, micros } = at {
+            if let Some(commit) = named(name.clone()).await? {
+                return self.pin(ident, &SnapshotRef::Current, catalog, tables.pointer_at(ident, &commit).await?).await;
             }
-            FileError::Storage(error) => SourceError::Storage(error),
-        })?;
-        let (snapshot, schema) = pick(ident, &pointer, &metadata, at)?;
+            return Box::pin(self.at_commit(ident, &SnapshotRef::Timestamp(*micros), commits, catalog, tables)).await;
+        }
+        if let SnapshotRef::Recorded { commit: Some(hash), .. } = at
+            && let Some(commit) = named(format!("@{hash}")).await?
+        {
+            return self.pin(ident, at, catalog, tables.pointer_at(ident, &commit).await?).await;
+        }
+        // What is left is a snapshot of the table as it is now: a commit that is no longer known costs nothing if the snapshot still is.
+        let commit = match named(tables.reference().to_owned()).await? {
+            Some(commit) => commit,
+            None => return Err(unknown(ident, "tag or branch", tables.reference(), tables).await),
+        };
+        let pinned = self.pin(ident, at, catalog, tables.pointer_at(ident, &commit).await?).await;
+        // The table's log may be shorter than the catalog's: commits through Nessie's REST API keep one snapshot.
+        if let (Err(SourceError::NoSnapshotAt { .. }), SnapshotRef::Timestamp(micros)) = (&pinned, at)
+            && let Some(reference) = tables.reference_at(*micros)
+            && let Some(then) = named(reference).await?
+        {
+            match tables.pointer_at(ident, &then).await {
+                Ok(pointer) => return self.pin(ident, &SnapshotRef::Current, catalog, pointer).await,
+                Err(SourceError::UnknownTable { .. } | SourceError::UnknownSchema { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        pinned
+    }
+
+    /// From the catalog's answer to the snapshot.
+    async fn pin(
+        &self,
+        ident: &TableIdent,
+        at: &SnapshotRef,
+        catalog: &Arc<dyn SourceCatalog>,
+        pointer: TablePointer,
+    ) -> Result<Arc<TableSnapshot>, SourceError> {
+        let storage = Arc::clone(pointer.storage.as_ref().unwrap_or_else(|| catalog.storage()));
+        let sent = pointer.metadata.as_ref().map(|metadata| (Arc::clone(metadata), pick(ident, &pointer, metadata, at)));
+        let (metadata, picked) = match sent {
+            // Servers may leave out what is not current.
+            None
+            | Some((
+                _,
+                Err(SourceError::UnknownSnapshot { .. } | SourceError::NoSnapshotAt { .. } | SourceError::UnknownReference { .. }),
+            )) => {
+                let metadata = self.metadata(ident, &storage, &pointer.metadata_location).await?;
+                let picked = pick(ident, &pointer, &metadata, at);
+                (metadata, picked)
+            }
+            Some(sent) => sent,
+        };
+        let (snapshot, schema) = picked?;
         let cache = Arc::clone(&self.cache);
         Ok(Arc::new(TableSnapshot { ident: ident.clone(), pointer, metadata, schema, snapshot, storage, cache }))
+    }
+
+    async fn metadata(&self, ident: &TableIdent, storage: &Arc<Storage>, location: &str) -> Result<Arc<TableMetadata>, SourceError> {
+        self.cache.metadata(storage, location).await.map_err(|error| match error {
+            FileError::Format(source) => SourceError::format(ident, source),
+            FileError::Storage(StorageError::NotFound { url }) => SourceError::SnapshotExpired { ident: ident.clone(), url },
+            FileError::Storage(error) => SourceError::Storage(error),
+        })
+    }
+}
+
+/// 42704 for a reference of the catalog, with the nearest one.
+async fn unknown(ident: &TableIdent, kind: &'static str, name: &str, tables: &dyn CommittedTables) -> SourceError {
+    match tables.references().await {
+        Ok(known) => SourceError::UnknownCatalogReference { catalog: ident.catalog.clone(), kind, name: name.to_owned(), known },
+        Err(error) => error,
     }
 }
 
@@ -69,7 +169,11 @@ fn pick(
     let current = || {
         // Nessie's snapshot wins: the metadata may be of a commit on another branch.
         let id = pointer.snapshot_id.filter(|id| *id != -1).or(metadata.current_snapshot_id);
-        Ok((id.map(snapshot).transpose()?, current_schema()?))
+        let schema = match pointer.schema_id {
+            Some(id) => metadata.schema(id).cloned().ok_or_else(|| damaged(format!("the catalog names schema {id}, which it lacks")))?,
+            None => current_schema()?,
+        };
+        Ok((id.map(snapshot).transpose()?, schema))
     };
     match at {
         SnapshotRef::Current => current(),
@@ -93,7 +197,7 @@ fn pick(
                 if metadata.refs.contains_key(name) { SnapshotRef::TagOrBranch(name.clone()) } else { SnapshotRef::Timestamp(*micros) };
             pick(ident, pointer, metadata, &at)
         }
-        SnapshotRef::Recorded { snapshot_id, schema_id } => {
+        SnapshotRef::Recorded { snapshot_id, schema_id, .. } => {
             let (snapshot, own) = match snapshot_id {
                 Some(id) => with_own_schema(*id)?,
                 None => (None, current_schema()?),

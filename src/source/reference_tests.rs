@@ -67,7 +67,7 @@ async fn table(files: &[(&str, Value)]) -> (Arc<Sources>, Arc<OneTable>) {
     for (url, json) in files {
         storage.put_if_absent(url, Bytes::from(json.to_string())).await.unwrap();
     }
-    let pointer = TablePointer { metadata_location: files[0].0.to_owned(), snapshot_id: None, nessie_hash: None };
+    let pointer = TablePointer::at(files[0].0);
     let catalog = Arc::new(OneTable { storage, pointer: Mutex::new(pointer), asked: AtomicUsize::new(0) });
     let as_catalog: Arc<dyn SourceCatalog> = catalog.clone();
     (Arc::new(Sources::new([as_catalog])), catalog)
@@ -99,7 +99,7 @@ async fn references_mean_their_snapshot_and_schema() {
     let either = |name: &str| SnapshotRef::ReferenceOrTimestamp { name: name.into(), micros: 2_000_000 };
     assert_eq!(pinned(either("v1")).await, (Some(10), "old".into()));
     assert_eq!(pinned(either("1970-01-01 00:00:02")).await, (Some(20), "new".into()));
-    assert_eq!(pinned(SnapshotRef::Recorded { snapshot_id: Some(10), schema_id: None }).await, (Some(10), "old".into()));
+    assert_eq!(pinned(SnapshotRef::Recorded { snapshot_id: Some(10), schema_id: None, commit: None }).await, (Some(10), "old".into()));
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@
 //! | `c.s.t=7, …` | the snapshot named for it; a table that is not named is 22023, since following it would not be reproducible |
 //!
 //! The list may name more tables than a call reads: one text serves several queries. It is what `last_query()` writes, and so
-//! has two additions that people rarely need: `c.s.t@"tag:x"=7` is for reads whose own pin is that tag (a view `AT TAG 'x'` next to one
-//! that follows the table), `c.s.t=7/2` reads with schema 2 instead of the snapshot's own, and snapshot -1 is a table without rows yet.
+//! has additions that people rarely need: `c.s.t@"tag:x"=7` is for reads whose own pin is that tag (a view `AT TAG 'x'` next to one
+//! that follows the table), `c.s.t=7/2` reads with schema 2 instead of the snapshot's own, `c.s.t=7@hash` finds the table by that
+//! commit of a Nessie catalog, and snapshot -1 is a table without rows yet.
 
 use crate::error::{Report, SqlState};
 use crate::plan::resolve::timestamp;
@@ -152,10 +153,10 @@ impl Pairs<'_> {
         self.expect('=')?;
         let id = self.number()?;
         let schema_id = if self.accept('/') { Some(i32::try_from(self.number()?).map_err(|_| malformed(self.text))?) } else { None };
-        let snapshot = match (id, schema_id) {
-            (-1, schema_id) => SnapshotRef::Recorded { snapshot_id: None, schema_id },
-            (id, Some(_)) => SnapshotRef::Recorded { snapshot_id: Some(id), schema_id },
-            (id, None) => SnapshotRef::Snapshot(id),
+        let commit = if self.accept('@') { Some(self.name()?) } else { None };
+        let snapshot = match (id, schema_id, &commit) {
+            (id, None, None) if id != -1 => SnapshotRef::Snapshot(id),
+            (id, schema_id, _) => SnapshotRef::Recorded { snapshot_id: (id != -1).then_some(id), schema_id, commit },
         };
         Ok(TablePin { ident: TableIdent { catalog, schema, table }, own, snapshot })
     }

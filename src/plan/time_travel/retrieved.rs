@@ -84,12 +84,16 @@ fn at_text(reads: &[Read]) -> String {
     pairs.join(", ")
 }
 
-/// `id`, or `id/schema` where it was not read with the snapshot's own schema.
+/// `id`, or `id/schema` where it was not read with the snapshot's own schema, and `@hash` where a commit led to it.
 fn target(read: &TableSnapshot) -> String {
     let schema_id = read.schema.schema_id;
-    match &read.snapshot {
+    let snapshot = match &read.snapshot {
         None => format!("-1/{schema_id}"),
         Some(snapshot) if snapshot.schema_id == Some(schema_id) => snapshot.snapshot_id.to_string(),
         Some(snapshot) => format!("{}/{schema_id}", snapshot.snapshot_id),
+    };
+    match &read.pointer.nessie_hash {
+        Some(hash) => format!("{snapshot}@{hash}"),
+        None => snapshot,
     }
 }

@@ -31,7 +31,7 @@ fn a_list_is_by_table_and_own_pin() {
     let list = r#"iceberg.gold.t=1, Iceberg."gold".u = 2/3, iceberg.gold.t@"tag:a""b"=-1/0,iceberg.gold.v=-1"#;
     assert_eq!(of(list, "t", SnapshotRef::Current), Ok(SnapshotRef::Snapshot(1)));
     assert_eq!(of(list, "t", SnapshotRef::Branch("x".to_owned())), Ok(SnapshotRef::Snapshot(1)));
-    let recorded = |snapshot_id, schema_id| Ok(SnapshotRef::Recorded { snapshot_id, schema_id });
+    let recorded = |snapshot_id, schema_id| Ok(SnapshotRef::Recorded { snapshot_id, schema_id, commit: None });
     assert_eq!(of(list, "t", SnapshotRef::Tag("a\"b".to_owned())), recorded(None, Some(0)));
     assert_eq!(of(list, "u", SnapshotRef::Current), recorded(Some(2), Some(3)));
     assert_eq!(of(list, "v", SnapshotRef::Current), recorded(None, None));

@@ -98,7 +98,7 @@ impl Database {
             .optional()
             .map_err(|error| self.failed(&error))?;
         match found {
-            Some(Some(metadata_location)) => Ok(TablePointer { metadata_location, snapshot_id: None, nessie_hash: None }),
+            Some(Some(metadata_location)) => Ok(TablePointer::at(metadata_location)),
             Some(None) => Err(SourceError::CatalogFailed {
                 catalog: self.section.clone(),
                 reason: format!("table \"{ident}\" has no metadata location"),
