@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference};
@@ -31,6 +32,8 @@ pub struct PinnedSnapshots {
     by_table: Mutex<HashMap<(TableIdent, SnapshotRef), Arc<TableSnapshot>>>,
     /// What catalogs with commits are read at.
     commits: Commits,
+    /// Whether catalogs are asked now, whatever their pointers' lifetime.
+    fresh: AtomicBool,
 }
 
 impl PinnedSnapshots {
@@ -51,10 +54,16 @@ impl PinnedSnapshots {
         ids
     }
 
+    /// From now on catalogs are asked, whatever the lifetime of their pointers, or again as usual; gives what it was before.
+    pub fn ask_catalogs(&self, fresh: bool) -> bool {
+        self.fresh.swap(fresh, Ordering::Relaxed)
+    }
+
     /// Forgets all: the transaction ended.
     pub fn clear(&self) {
         self.by_table.lock().clear();
         self.commits.clear();
+        self.ask_catalogs(false);
     }
 }
 
@@ -227,7 +236,12 @@ impl Planner {
         if let Some(known) = settings.pinned.get(&key) {
             return Ok(known);
         }
-        let snapshot = self.sources.snapshot_in(ident, at, &settings.pinned.commits).await?;
+        let commits = &settings.pinned.commits;
+        let snapshot = if settings.pinned.fresh.load(Ordering::Relaxed) {
+            self.sources.fresh_snapshot_in(ident, at, commits).await?
+        } else {
+            self.sources.snapshot_in(ident, at, commits).await?
+        };
         Ok(settings.pinned.keep(key, snapshot))
     }
 

@@ -146,11 +146,15 @@ impl Planner {
         }
     }
 
-    /// `REFRESH FEATURE VIEW`: resolves the view's source now, so that what is wrong with it is said now.
+    /// `REFRESH FEATURE VIEW`: asks the catalogs of the view's source now, so that the next statement reads what they say and what is
+    /// wrong with it is said now.
     pub async fn refresh(&self, view: &Ident, settings: &StatementSettings<'_>) -> Result<(), Report> {
         let registry = &settings.registry;
         let found = registry.feature_views.get(&view.name).ok_or_else(|| unknown_view(registry, &view.name).position(view.position))?;
-        self.view(found, settings).await.map(|_| ())
+        let usual = settings.pinned.ask_catalogs(true);
+        let found = self.view(found, settings).await.map(|_| ());
+        settings.pinned.ask_catalogs(usual);
+        found
     }
 
     /// The definition with the names that the source's columns have now; as registered where the source cannot be asked.

@@ -9,6 +9,7 @@
 //! damaged and the process lives on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -66,9 +67,24 @@ pub(super) fn unfold(table: &TableSnapshot, error: FileError) -> SourceError {
     }
 }
 
+/// What a cache did since the start, and what it holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Found in memory, or read by another statement at the same time.
+    pub hits: u64,
+    /// Read.
+    pub misses: u64,
+    /// Entries held now.
+    pub entries: u64,
+    /// Bytes held now, about.
+    pub bytes: u64,
+}
+
 /// Parsed files by URL.
 pub struct FileCache {
     entries: Cache<Key, Entry, Weight>,
+    lookups: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl std::fmt::Debug for FileCache {
@@ -88,7 +104,18 @@ impl FileCache {
     pub fn new(bytes: u64) -> Self {
         // Entries of a few KiB are typical; the estimate only sizes the first allocation.
         let items = usize::try_from(bytes / (8 << 10)).unwrap_or(usize::MAX).clamp(64, 1 << 16);
-        Self { entries: Cache::with_weighter(items, bytes, Weight) }
+        Self { entries: Cache::with_weighter(items, bytes, Weight), lookups: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// What it did so far.
+    pub fn counts(&self) -> CacheCounts {
+        let misses = self.misses.load(Ordering::Relaxed);
+        CacheCounts {
+            hits: self.lookups.load(Ordering::Relaxed).saturating_sub(misses),
+            misses,
+            entries: self.entries.len() as u64,
+            bytes: self.entries.weight(),
+        }
     }
 
     async fn load(
@@ -98,7 +125,9 @@ impl FileCache {
         parse: impl FnOnce(Bytes) -> Result<Entry, FormatError> + Send + 'static,
     ) -> Result<Entry, FileError> {
         let key = Key { storage: storage.identity(), url: url.into() };
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let read = async {
+            self.misses.fetch_add(1, Ordering::Relaxed);
             let bytes = storage.read(url).await.map_err(FileError::Storage)?;
             if bytes.len() <= PARSE_INLINE {
                 return parse(bytes).map_err(FileError::Format);

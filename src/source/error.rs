@@ -1,5 +1,7 @@
 //! What can go wrong between a table's name and its rows.
 
+use std::sync::Arc;
+
 use super::TableIdent;
 use super::iceberg::FormatError;
 use crate::error::{ReportError, SqlState, perhaps_you_meant};
@@ -149,6 +151,9 @@ pub enum SourceError {
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The error of a question that several statements had asked together.
+    #[error(transparent)]
+    Shared(Arc<SourceError>),
 }
 
 impl SourceError {
@@ -173,6 +178,7 @@ impl ReportError for SourceError {
             Self::CatalogForbids { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Self::BadSetting { .. } => SqlState::CONFIG_FILE_ERROR,
             Self::Storage(error) => error.sqlstate(),
+            Self::Shared(error) => error.sqlstate(),
         }
     }
 
@@ -186,6 +192,7 @@ impl ReportError for SourceError {
             Self::SnapshotExpired { .. } => Some("Run the statement again to read the table's current snapshot.".to_owned()),
             Self::Format { source, .. } => source.hint(),
             Self::Storage(error) => error.hint(),
+            Self::Shared(error) => error.hint(),
             Self::CatalogLogin { catalog, .. } => {
                 Some(format!("Check the credentials in [catalogs.{catalog}]: token or credential, user and password, oauth2-server-uri."))
             }

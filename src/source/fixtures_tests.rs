@@ -80,6 +80,7 @@ async fn live_rows(table: &TableSnapshot) -> Result<Option<i64>, SourceError> {
     let index = table.delete_index(&files)?;
     let mut rows = Some(0);
     for file in &files.data_files {
+        table.check_readable(file)?;
         let deletes = index.deletes_for(file);
         let mut gone = 0;
         if let Some(vector) = &deletes.vector {

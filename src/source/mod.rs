@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -14,14 +15,16 @@ mod cache;
 mod commit;
 mod error;
 pub mod iceberg;
+mod pointers;
 mod reference;
 mod snapshot;
 pub mod sql;
 mod summary;
 
-pub use cache::{DEFAULT_CACHE_BYTES, FileCache};
+pub use cache::{CacheCounts, DEFAULT_CACHE_BYTES, FileCache};
 pub use commit::{Commit, CommitKind, Commits, CommittedTables};
 pub use error::SourceError;
+pub use pointers::PointerCounts;
 pub use snapshot::{ScanFiles, TableSnapshot};
 
 /// A source table's name: always three parts.
@@ -107,7 +110,11 @@ pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
     fn kind(&self) -> &'static str;
     /// The stores that its tables' files are in.
     fn storage(&self) -> &Arc<Storage>;
-    /// Asks for the table's current metadata. [`SourceError::UnknownSchema`] and [`SourceError::UnknownTable`] name what there is instead.
+    /// How long a pointer may be reused: `pointer_lifetime` of the configuration; zero = asked for every statement.
+    fn pointer_lifetime(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// Asks for the table's current metadata, always: what may be reused is the caller's to know. [`SourceError::UnknownSchema`] and [`SourceError::UnknownTable`] name what there is instead.
     async fn pointer(&self, ident: &TableIdent) -> Result<TablePointer, SourceError>;
     /// All namespaces, sorted.
     async fn schemas(&self) -> Result<Vec<String>, SourceError>;
@@ -124,6 +131,7 @@ pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
 pub struct Sources {
     catalogs: BTreeMap<String, Arc<dyn SourceCatalog>>,
     cache: Arc<FileCache>,
+    pointers: pointers::Pointers,
 }
 
 impl Sources {
@@ -134,7 +142,18 @@ impl Sources {
 
     /// These catalogs, over a cache of the caller's making.
     pub fn with_cache(catalogs: impl IntoIterator<Item = Arc<dyn SourceCatalog>>, cache: Arc<FileCache>) -> Self {
-        Self { catalogs: catalogs.into_iter().map(|catalog| (catalog.name().to_owned(), catalog)).collect(), cache }
+        let catalogs = catalogs.into_iter().map(|catalog| (catalog.name().to_owned(), catalog)).collect();
+        Self { catalogs, cache, pointers: pointers::Pointers::default() }
+    }
+
+    /// How often parsed metadata, manifest lists and manifests were found in memory.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.counts()
+    }
+
+    /// How often catalogs were asked for a table's metadata.
+    pub fn pointer_counts(&self) -> PointerCounts {
+        self.pointers.counts()
     }
 
     /// Their names, sorted.

@@ -9,24 +9,55 @@ use std::sync::Arc;
 
 use super::cache::FileError;
 use super::iceberg::{FormatError, ReferenceKind, Schema, Snapshot, TableMetadata};
+use super::pointers::Age;
 use super::{
     CommitKind, Commits, CommittedTables, SnapshotRef, SourceCatalog, SourceError, Sources, TableIdent, TablePointer, TableSnapshot,
 };
 use crate::storage::{Storage, StorageError};
 
 impl Sources {
-    /// Pins the table: asks the catalog, reads the metadata (through the cache), picks the snapshot.
+    /// Pins the table: finds its metadata (a pointer may be as old as its catalog allows), reads it (through the cache),
+    /// picks the snapshot.
     pub async fn snapshot(&self, ident: &TableIdent, at: &SnapshotRef) -> Result<Arc<TableSnapshot>, SourceError> {
         self.snapshot_in(ident, at, &Commits::default()).await
     }
 
     /// The same at the commits that a transaction reads, where the catalog has commits.
     pub async fn snapshot_in(&self, ident: &TableIdent, at: &SnapshotRef, commits: &Commits) -> Result<Arc<TableSnapshot>, SourceError> {
+        self.aged(ident, at, commits, Age::Kept).await
+    }
+
+    /// The same by a pointer that the catalog is asked for now, whatever its lifetime.
+    pub async fn fresh_snapshot(&self, ident: &TableIdent, at: &SnapshotRef) -> Result<Arc<TableSnapshot>, SourceError> {
+        self.fresh_snapshot_in(ident, at, &Commits::default()).await
+    }
+
+    /// Both.
+    pub async fn fresh_snapshot_in(
+        &self,
+        ident: &TableIdent,
+        at: &SnapshotRef,
+        commits: &Commits,
+    ) -> Result<Arc<TableSnapshot>, SourceError> {
+        self.aged(ident, at, commits, Age::Fresh).await
+    }
+
+    async fn aged(&self, ident: &TableIdent, at: &SnapshotRef, commits: &Commits, age: Age) -> Result<Arc<TableSnapshot>, SourceError> {
         let catalog = self.catalog(&ident.catalog)?;
-        match catalog.commits() {
-            Some(tables) => self.at_commit(ident, at, commits, catalog, tables).await,
-            None => self.pin(ident, at, catalog, catalog.pointer(ident).await?).await,
+        if let Some(tables) = catalog.commits() {
+            return self.at_commit(ident, at, commits, catalog, tables).await;
         }
+        let (pointer, kept) = self.pointers.get(catalog, ident, age).await?;
+        let error = match self.pin(ident, at, catalog, pointer.clone()).await {
+            Err(error) if is_of_the_past(&error, kept) => error,
+            done => return done,
+        };
+        // The table may have moved on since the catalog was asked: what it knows now decides.
+        let (fresh, _) = self.pointers.get(catalog, ident, Age::Fresh).await?;
+        if (&fresh.metadata_location, fresh.snapshot_id) == (&pointer.metadata_location, pointer.snapshot_id) {
+            return Err(error);
+        }
+        self.pin(ident, at, catalog, fresh).await
     }
 
     /// Tags and branches are the catalog's there, and the snapshot is the one that its commit names.
@@ -126,6 +157,16 @@ async fn unknown(ident: &TableIdent, kind: &'static str, name: &str, tables: &dy
     match tables.references().await {
         Ok(known) => SourceError::UnknownCatalogReference { catalog: ident.catalog.clone(), kind, name: name.to_owned(), known },
         Err(error) => error,
+    }
+}
+
+/// Whether newer metadata may have what was not found: a metadata file that is gone was replaced in the meantime; a
+/// reference or snapshot that is not there may be newer than a pointer that was kept.
+fn is_of_the_past(error: &SourceError, kept: bool) -> bool {
+    match error {
+        SourceError::SnapshotExpired { .. } => true,
+        SourceError::UnknownReference { .. } | SourceError::UnknownSnapshot { .. } | SourceError::UnknownTableSchema { .. } => kept,
+        _ => false,
     }
 }
 

@@ -40,7 +40,7 @@ pub struct TableSnapshot {
 /// The live files of a snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct ScanFiles {
-    /// Data files, all of them Parquet and not encrypted.
+    /// Data files; see [`TableSnapshot::check_readable`].
     pub data_files: Vec<DataFile>,
     /// Delete files: Parquet, or Puffin for vectors.
     pub delete_files: Vec<Arc<DeleteFile>>,
@@ -117,18 +117,11 @@ impl TableSnapshot {
                 }
             }
         }
-        files
-            .data_files
-            .iter()
-            .try_for_each(|file| readable(&file.path, &file.format, file.encrypted, "data files"))
-            .and_then(|()| {
-                files
-                    .delete_files
-                    .iter()
-                    .filter(|file| file.kind != DeleteKind::Vector)
-                    .try_for_each(|file| readable(&file.path, &file.format, file.encrypted, "delete files"))
-            })
-            .map_err(|error| self.format_error(error))?;
+        for file in &files.delete_files {
+            // A vector's format is Puffin by its kind.
+            let format = if file.kind == DeleteKind::Vector { &FileFormat::Parquet } else { &file.format };
+            readable(&file.path, format, file.encrypted, "delete files").map_err(|error| self.format_error(error))?;
+        }
         Ok(files)
     }
 
@@ -137,6 +130,11 @@ impl TableSnapshot {
             return Err(self.format_error(FormatError::unsupported(&manifest.path, "encrypted manifests are")));
         }
         self.cache.manifest(&self.storage, manifest, &self.metadata).await.map_err(|error| unfold(self, error))
+    }
+
+    /// Refuses a data file that cannot be read: asked for those that a scan keeps.
+    pub fn check_readable(&self, file: &DataFile) -> Result<(), SourceError> {
+        readable(&file.path, &file.format, file.encrypted, "data files").map_err(|error| self.format_error(error))
     }
 
     /// The deletes of a scan, ready for lookups by data file.

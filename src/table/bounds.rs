@@ -44,8 +44,10 @@ pub fn of_file(file: &ContentFile, spec: Option<&PartitionSpec>, id: i32, of: &P
     // NaN is greater than every number and in no bound.
     let floating = matches!(of, PrimitiveType::Float | PrimitiveType::Double);
     let no_nan = !floating || statistics.nan_value_counts.get(id) == Some(&0);
-    let min = statistics.lower_bounds.get(id).and_then(|bytes| Datum::lower_bound(of, bytes)).and_then(|datum| lower(&datum, of));
-    let max = statistics.upper_bounds.get(id).and_then(|bytes| Datum::upper_bound(of, bytes)).and_then(|datum| scalar(&datum, of));
+    let from = statistics.lower_bounds.get(id).and_then(|bytes| Datum::lower_bound(of, bytes));
+    let to = statistics.upper_bounds.get(id).and_then(|bytes| Datum::upper_bound(of, bytes));
+    let (from, to) = in_byte_order(from, to);
+    let (min, max) = (from.and_then(|datum| lower(&datum, of)), to.and_then(|datum| scalar(&datum, of)));
     let written = Bounds { min, max: max.filter(|_| no_nan), nulls };
     let Some(spec) = spec else { return written };
     let mut known = written;
@@ -98,6 +100,21 @@ fn lower(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
             scalar(&Datum::Fixed(full.into()), of)
         }
         _ => scalar(datum, of),
+    }
+}
+
+/// Java compared uuids as two signed numbers. Where both bounds have the same first bit the larger half is in the same
+/// order by bytes, so that much of them is kept; else nothing is known.
+pub fn in_byte_order(from: Option<Datum>, to: Option<Datum>) -> (Option<Datum>, Option<Datum>) {
+    match (from, to) {
+        (Some(Datum::Uuid(from)), Some(Datum::Uuid(to))) if from == to => (Some(Datum::Uuid(from)), Some(Datum::Uuid(to))),
+        (Some(Datum::Uuid(mut from)), Some(Datum::Uuid(mut to))) if from[0] & 0x80 == to[0] & 0x80 => {
+            from[8..].fill(0);
+            to[8..].fill(0xff);
+            (Some(Datum::Uuid(from)), Some(Datum::Uuid(to)))
+        }
+        (Some(Datum::Uuid(_)), _) | (_, Some(Datum::Uuid(_))) => (None, None),
+        other => other,
     }
 }
 
@@ -254,6 +271,26 @@ mod tests {
         };
         assert_eq!(of(0.0), (Some(ScalarValue::Float64(Some(-0.0))), Some(ScalarValue::Float64(Some(0.0)))));
         assert_eq!(of(f64::NAN), (None, None));
+    }
+
+    #[test]
+    fn uuids_that_java_compared_are_bounds_where_both_orders_agree() {
+        let uuid = |high: u8, low: u8| {
+            let mut bytes = [low; 16];
+            bytes[0] = high;
+            Some(Datum::Uuid(bytes))
+        };
+        let half = |high: u8, low: u8, rest: u8| {
+            let mut bytes = [low; 16];
+            bytes[0] = high;
+            bytes[8..].fill(rest);
+            Some(Datum::Uuid(bytes))
+        };
+        assert_eq!(in_byte_order(uuid(0x80, 1), uuid(0x7f, 1)), (None, None));
+        assert_eq!(in_byte_order(uuid(0x10, 1), uuid(0x7f, 1)), (half(0x10, 1, 0), half(0x7f, 1, 0xff)));
+        assert_eq!(in_byte_order(uuid(0x10, 1), uuid(0x10, 1)), (uuid(0x10, 1), uuid(0x10, 1)));
+        assert_eq!(in_byte_order(uuid(0x10, 1), None), (None, None));
+        assert_eq!(in_byte_order(Some(Datum::Int(2)), None), (Some(Datum::Int(2)), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef, UInt32Type};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type, SchemaRef, UInt32Type};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::config::ConfigOptions;
@@ -28,6 +28,7 @@ use futures::StreamExt;
 use hashbrown::HashMap;
 
 use super::scan_exec::flat_columns;
+use crate::source::iceberg::NestedField;
 
 /// Number of the scope of deletes that reach every partition.
 pub const GLOBAL_SCOPE: u32 = 0;
@@ -44,6 +45,8 @@ pub struct KeyColumn {
     pub depth: usize,
     /// The key's own field id.
     pub id: i32,
+    /// The table's column that it is, or lies in.
+    pub root: Arc<NestedField>,
 }
 
 impl KeyColumn {
@@ -60,7 +63,7 @@ impl KeyColumn {
         data_type.clone()
     }
 
-    /// The key's values: NULL where a struct around it is.
+    /// The key's values: NULL where a struct around it is. Zeros of both signs are one key, as they are equal in SQL.
     pub fn values(&self, column: &ArrayRef) -> Result<ArrayRef> {
         let mut values = Arc::clone(column);
         for _ in 0..self.depth {
@@ -74,6 +77,11 @@ impl KeyColumn {
                     arrow::compute::nullif(&child, &hidden)?
                 }
             };
+        }
+        if let Some(numbers) = values.as_primitive_opt::<Float64Type>() {
+            values = Arc::new(numbers.unary::<_, Float64Type>(|number| number + 0.0));
+        } else if let Some(numbers) = values.as_primitive_opt::<Float32Type>() {
+            values = Arc::new(numbers.unary::<_, Float32Type>(|number| number + 0.0));
         }
         Ok(values)
     }

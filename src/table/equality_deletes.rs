@@ -153,5 +153,6 @@ fn key_column(id: i32, url: &str, pinned: &Schema, metadata: &TableMetadata) -> 
         Some(root) => format!("{}~{id}", inner_name(root.id)),
     };
     let column = Arc::new(column.as_ref().clone().with_name(name));
-    Ok(KeyColumn { column, depth: parents.len(), id })
+    let root = Arc::clone(parents.first().unwrap_or(key));
+    Ok(KeyColumn { column, depth: parents.len(), id, root })
 }

@@ -5,12 +5,14 @@
 //! an entry holds its storage, so that the address cannot come to mean another one. When full, the least
 //! recently used entries leave, an eighth of the limit at a time: one pass over the keys for many insertions.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::source::CacheCounts;
 use crate::storage::Storage;
 
 /// Bytes that [`FooterCache::process`] holds unless told otherwise.
@@ -37,13 +39,15 @@ struct Entries {
 #[derive(Debug)]
 pub struct FooterCache {
     entries: Mutex<Entries>,
-    limit: std::sync::atomic::AtomicUsize,
+    limit: AtomicUsize,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl FooterCache {
     /// An empty one of this many bytes.
     pub fn new(limit: usize) -> Self {
-        Self { entries: Mutex::default(), limit: limit.into() }
+        Self { entries: Mutex::default(), limit: limit.into(), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// The one of this process.
@@ -53,12 +57,18 @@ impl FooterCache {
 
     /// Changes how much it may hold.
     pub fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, std::sync::atomic::Ordering::Relaxed);
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Bytes held now.
-    pub fn bytes(&self) -> usize {
-        self.entries.lock().bytes
+    /// What it did so far, and what it holds.
+    pub fn counts(&self) -> CacheCounts {
+        let entries = self.entries.lock();
+        CacheCounts {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: entries.by_file.len() as u64,
+            bytes: entries.bytes as u64,
+        }
     }
 
     /// The footer of this object, if it is here.
@@ -66,14 +76,22 @@ impl FooterCache {
         let mut entries = self.entries.lock();
         entries.clock += 1;
         let now = entries.clock;
-        let entry = entries.by_file.get_mut(&(Arc::as_ptr(storage).addr(), object.to_owned()))?;
-        entry.used = now;
-        Some(Arc::clone(&entry.footer))
+        match entries.by_file.get_mut(&(Arc::as_ptr(storage).addr(), object.to_owned())) {
+            Some(entry) => {
+                entry.used = now;
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                Some(Arc::clone(&entry.footer))
+            }
+            None => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
     }
 
     /// Keeps this footer, if it is not larger than an eighth of the limit.
     pub fn put(&self, storage: &Arc<Storage>, object: &str, footer: &Arc<ParquetMetaData>) {
-        let limit = self.limit.load(std::sync::atomic::Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed);
         let bytes = footer.memory_size() + object.len() + size_of::<Entry>();
         if bytes > limit / 8 {
             return;
@@ -138,7 +156,7 @@ mod tests {
         }
         assert!(cache.get(&storage, "a").is_some());
         cache.put(&storage, "k", &footer);
-        assert!(cache.bytes() <= one * 10);
+        assert!(cache.counts().bytes <= one as u64 * 10);
         assert!(cache.get(&storage, "a").is_some(), "just used");
         assert!(cache.get(&storage, "k").is_some(), "just put");
         assert!(cache.get(&storage, "b").is_none(), "the oldest");
@@ -153,6 +171,6 @@ mod tests {
         assert!(cache.get(&other, "a").is_none());
         let small = FooterCache::new(footer.memory_size());
         small.put(&one, "a", &footer);
-        assert_eq!(small.bytes(), 0);
+        assert_eq!(small.counts().bytes, 0);
     }
 }

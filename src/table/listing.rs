@@ -54,15 +54,12 @@ pub async fn list(snapshot: &TableSnapshot, pruner: Option<&Pruner>) -> Result<L
     let index = snapshot.delete_index(&scan)?;
     let files_total = scan.data_files.len();
     let manifests = (scan.manifests_read, scan.manifests_read + scan.manifests_skipped);
-    let files = scan
-        .data_files
-        .into_iter()
-        .zip(keep)
-        .filter(|(_, keep)| *keep)
-        .map(|(data, _)| {
-            let deletes = index.deletes_for(&data);
-            ListedFile { data, deletes }
-        })
-        .collect();
+    let kept = scan.data_files.into_iter().zip(keep).filter(|(_, keep)| *keep);
+    let listed = kept.map(|(data, _)| {
+        snapshot.check_readable(&data)?;
+        let deletes = index.deletes_for(&data);
+        Ok(ListedFile { data, deletes })
+    });
+    let files = listed.collect::<Result<Vec<_>, TableError>>()?;
     Ok(Listing { files, manifests, files_total })
 }

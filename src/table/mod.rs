@@ -37,7 +37,7 @@ pub use engine_store::register_engine_store;
 pub use error::TableError;
 pub use feature_rows::SnapshotFeatureRows;
 pub use footer_cache::FooterCache;
-pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, SnapshotTable, TableOptions};
+pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, ROW_ID_COLUMN, SnapshotTable, TableOptions};
 pub use schema::{UNSUPPORTED_TYPE, arrow_field};
 
 #[cfg(test)]

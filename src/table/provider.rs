@@ -4,7 +4,7 @@
 //! caller's future. Filters are inexact: the engine keeps them, prunes row groups and pages by them, and evaluates them
 //! inside the Parquet scan where `pushdown_filters` is on.
 //!
-//! Metadata columns (`_file`, `_pos`, `_last_updated_sequence_number`) stand after the table's own columns if asked for.
+//! Metadata columns (`_file`, `_pos`, `_last_updated_sequence_number`, `_row_id`) stand after the table's own columns if asked for.
 //! Planning asks for them only where a statement names one of them, so that `*` does not see them elsewhere:
 //! [`METADATA_COLUMNS`] lists the names.
 
@@ -37,8 +37,10 @@ pub const FILE_COLUMN: &str = "_file";
 pub const POSITION_COLUMN: &str = "_pos";
 /// The sequence number of the commit that last changed the row: row lineage where the file has it, else the file's own.
 pub const LAST_UPDATED_COLUMN: &str = "_last_updated_sequence_number";
+/// The row's number in the table, for life: row lineage (format 3); NULL where the table has none.
+pub const ROW_ID_COLUMN: &str = "_row_id";
 /// The metadata columns, in the order in which they stand after the table's own.
-pub const METADATA_COLUMNS: [&str; 3] = [FILE_COLUMN, POSITION_COLUMN, LAST_UPDATED_COLUMN];
+pub const METADATA_COLUMNS: [&str; 4] = [FILE_COLUMN, POSITION_COLUMN, LAST_UPDATED_COLUMN, ROW_ID_COLUMN];
 
 /// How a snapshot is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,7 +69,10 @@ impl SnapshotTable {
                 // Marked as the Parquet reader marks it: the engine compares both schemas.
                 (ScanColumn::Position, Field::new(POSITION_COLUMN, DataType::Int64, true).with_extension_type(RowNumber)),
                 (ScanColumn::LastUpdated, Field::new(LAST_UPDATED_COLUMN, DataType::Int64, true)),
+                (ScanColumn::RowId, Field::new(ROW_ID_COLUMN, DataType::Int64, true)),
             ];
+            // A column of the table itself that has such a name is what the name means.
+            let more = more.into_iter().filter(|(_, field)| pinned.arrow.index_of(field.name()).is_err());
             for (column, field) in more {
                 columns.push(column);
                 fields.push(Arc::new(field));

@@ -17,7 +17,7 @@ use datafusion::physical_expr::utils::{collect_columns, conjunction};
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use hashbrown::HashMap;
 
-use super::bounds::{Bounds, of_range};
+use super::bounds::{Bounds, in_byte_order, of_range};
 use super::field_ids::field_id;
 use super::scalar::datum;
 use crate::source::iceberg::{ContentFile, Datum, FieldSummary, ManifestFile, PartitionSpec, PrimitiveType, Schema, Transform};
@@ -86,9 +86,10 @@ impl<'a> ManifestContainer<'a> {
 /// The range of a partition field, where both ends are known.
 fn range(transform: &Transform, summary: &FieldSummary, of: &PrimitiveType) -> Option<(Datum, Datum)> {
     let of = transform.result_type(of)?;
-    let from = Datum::lower_bound(&of, summary.lower_bound.as_ref()?)?;
-    let to = Datum::upper_bound(&of, summary.upper_bound.as_ref()?)?;
-    Some((from, to))
+    let from = Datum::lower_bound(&of, summary.lower_bound.as_ref()?);
+    let to = Datum::upper_bound(&of, summary.upper_bound.as_ref()?);
+    let (from, to) = in_byte_order(from, to);
+    from.zip(to)
 }
 
 impl Container for ManifestContainer<'_> {

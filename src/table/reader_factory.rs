@@ -6,8 +6,8 @@
 //! a manifest that lies about sizes costs nothing and no HEAD is ever sent.
 //!
 //! A footer is cleaned before use: the writer's embedded Arrow schema is dropped (the Parquet types and field ids say all
-//! that Iceberg means; dictionaries, large offsets and odd time zones stay out), and the file's URL is put into
-//! the metadata so that errors further up can name it.
+//! that Iceberg means; dictionaries, large offsets and odd time zones stay out), statistics that would prune rows that match are
+//! dropped, and the file's URL is put into the metadata so that errors further up can name it.
 
 use std::fmt;
 use std::ops::Range;
@@ -23,8 +23,12 @@ use futures::future::BoxFuture;
 use object_store::{GetOptions, GetRange, coalesce_ranges};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::basic::{SortOrder, Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
+    RowGroupMetaData,
+};
 
 use super::error::{TableError, external};
 use super::footer_cache::FooterCache;
@@ -180,7 +184,9 @@ impl StorageFileReader {
             file.schema_descr_ptr(),
             file.column_orders().cloned(),
         );
-        Ok(ParquetMetaDataBuilder::new(cleaned).set_row_groups(footer.row_groups().to_vec()).build())
+        let groups = footer.row_groups().iter().cloned().map(with_sound_statistics).collect::<Result<Vec<_>, _>>();
+        let groups = groups.map_err(|error| self.damaged(error.to_string()))?;
+        Ok(ParquetMetaDataBuilder::new(cleaned).set_row_groups(groups).build())
     }
 
     async fn range(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
@@ -194,6 +200,28 @@ impl StorageFileReader {
             })
         })
     }
+}
+
+/// Without the statistics that the engine would prune rows by that match: the old `min` and `max` of types that old writers
+/// compared as signed bytes (text, binary, decimals of bytes, unsigned numbers), and those that do not count their NULLs,
+/// which the engine takes for zero.
+fn with_sound_statistics(group: RowGroupMetaData) -> Result<RowGroupMetaData, ParquetError> {
+    let sound = |column: &ColumnChunkMetaData| {
+        let Some(statistics) = column.statistics() else { return true };
+        let plain = matches!(column.column_type(), Type::BOOLEAN | Type::INT32 | Type::INT64);
+        let ordered = plain && column.column_descr().sort_order() == SortOrder::SIGNED;
+        let counted = statistics.null_count_opt().is_some() || column.column_descr().max_def_level() == 0;
+        counted && (ordered || !statistics.is_min_max_deprecated())
+    };
+    if group.columns().iter().all(sound) {
+        return Ok(group);
+    }
+    let columns = group
+        .columns()
+        .iter()
+        .map(|column| if sound(column) { Ok(column.clone()) } else { column.clone().into_builder().clear_statistics().build() });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    group.into_builder().set_column_metadata(columns).build()
 }
 
 fn parquet(error: TableError) -> ParquetError {

@@ -3,13 +3,13 @@
 //! A [`Shape`] is worked out once per file from the two Arrow fields; applying it to a batch copies no values except where a
 //! type was promoted. Only promotions that the Iceberg specification allows, and Parquet's own spellings of one type
 //! (milliseconds for a microsecond column, unannotated text), are taken; everything else is a damaged file, because a
-//! cast that "works" gives rows that nobody wrote.
+//! cast that "works" gives rows that nobody wrote. NaNs of any bits become the one NaN that SQL knows.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float32Type, Float64Type, TimeUnit};
 use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue};
 use hashbrown::HashMap;
@@ -85,8 +85,8 @@ impl Shape {
     /// The table's array of the file's.
     pub fn apply(&self, array: &ArrayRef) -> Result<ArrayRef> {
         Ok(match self {
-            Self::Same => Arc::clone(array),
-            Self::Promoted(to) => cast_with_options(array, to, &EXACT_CAST)?,
+            Self::Same => one_nan(array),
+            Self::Promoted(to) => one_nan(&cast_with_options(array, to, &EXACT_CAST)?),
             Self::Struct(fields, children) => {
                 let rows = array.as_struct();
                 let columns = children
@@ -129,10 +129,35 @@ impl Child {
 
 /// What a field that a file does not have reads as.
 pub fn missing_value(field: &Field, defaults: &Defaults) -> ScalarValue {
-    field_id(field)
-        .and_then(|id| defaults.get(&id).cloned())
-        .or_else(|| ScalarValue::try_new_null(field.data_type()).ok())
-        .unwrap_or(ScalarValue::Null)
+    let null = || ScalarValue::try_new_null(field.data_type()).unwrap_or(ScalarValue::Null);
+    let Some(default) = field_id(field).and_then(|id| defaults.get(&id)) else { return null() };
+    match field.data_type() {
+        // Some of a struct's fields are asked for: of those that have defaults it is made.
+        DataType::Struct(fields) if default.data_type() != *field.data_type() => struct_of_defaults(fields, defaults).unwrap_or_else(null),
+        _ => default.clone(),
+    }
+}
+
+/// A struct whose fields are all missing, but which is not NULL itself.
+pub fn struct_of_defaults(fields: &Fields, defaults: &Defaults) -> Option<ScalarValue> {
+    let columns = fields.iter().map(|field| missing_value(field, defaults).to_array()).collect::<Result<Vec<_>>>().ok()?;
+    let rows = StructArray::try_new_with_length(fields.clone(), columns, None, 1).ok()?;
+    Some(ScalarValue::Struct(Arc::new(rows)))
+}
+
+/// SQL has one NaN; processors and writers make several, of either sign, which the engine would sort and group apart.
+fn one_nan(array: &ArrayRef) -> ArrayRef {
+    if let Some(values) = array.as_primitive_opt::<Float64Type>()
+        && values.values().iter().fold(false, |odd, value| odd | (value.is_nan() & (value.to_bits() != f64::NAN.to_bits())))
+    {
+        return Arc::new(values.unary::<_, Float64Type>(|value| if value.is_nan() { f64::NAN } else { value }));
+    }
+    if let Some(values) = array.as_primitive_opt::<Float32Type>()
+        && values.values().iter().fold(false, |odd, value| odd | (value.is_nan() & (value.to_bits() != f32::NAN.to_bits())))
+    {
+        return Arc::new(values.unary::<_, Float32Type>(|value| if value.is_nan() { f32::NAN } else { value }));
+    }
+    Arc::clone(array)
 }
 
 /// Whether a file's primitive type may be read as the table's.

@@ -34,6 +34,12 @@ pub fn scalar(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
     })
 }
 
+/// The value of a partition as the column's type at the time of a snapshot, which may be older than the type that the manifest
+/// was parsed with: then it is narrower, and so was the value that was written.
+pub fn stored_scalar(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
+    scalar(datum, of).or_else(|| scalar(&datum.narrowed_to(of)?, of))
+}
+
 /// The engine's value of a column of this type as Iceberg's; none for NULL and where it is of another type.
 pub fn datum(value: &ScalarValue, of: &PrimitiveType) -> Option<Datum> {
     Some(match (value, of) {

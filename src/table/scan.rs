@@ -3,7 +3,8 @@
 //! Files that can share one scan form a [`Group`]: their spec takes the same columns from partition values, and either all or
 //! none of them have equality deletes. Inside a scan the columns have names of their own, which no file column can match by
 //! accident: `#ID` for the column of a field id, `$row` for the row's number in its file, `$sequence` for the
-//! file's data sequence number, `$file` its URL, `$number` its number, `$scope` the scope of its equality deletes. The scan's
+//! file's data sequence number, `$file` its URL, `$number` its number, `$scope` the scope of its equality deletes,
+//! `$first` the row lineage's id of its first row. The scan's
 //! projection gives the table's names back, and puts the columns that equality deletes need after them.
 //!
 //! Large files are cut by byte ranges here, not by the optimizer: it would cut by the manifest's file sizes, and row groups
@@ -19,8 +20,9 @@ use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, case};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, Literal, case};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use object_store::ObjectMeta;
@@ -36,7 +38,7 @@ use super::listing::ListedFile;
 use super::pinned::PinnedTable;
 use super::position_deletes::live_rows;
 use super::reader_factory::{FileUrl, StorageReaderFactory};
-use super::scalar::scalar;
+use super::scalar::stored_scalar;
 use super::schema::{initial_defaults, unsupported_type};
 use super::schema_evolution::{FieldIdAdapterFactory, inner_name};
 use crate::source::iceberg::{PartitionSpec, Transform};
@@ -46,8 +48,10 @@ const SEQUENCE: &str = "$sequence";
 const FILE: &str = "$file";
 const NUMBER: &str = "$number";
 const SCOPE: &str = "$scope";
+const FIRST_ROW_ID: &str = "$first";
 
-/// Reserved field id of the row lineage column.
+/// Reserved field ids of the row lineage columns.
+const ROW_ID: i32 = 2_147_483_540;
 const LAST_UPDATED: i32 = 2_147_483_539;
 
 /// A column that a scan gives.
@@ -61,6 +65,8 @@ pub enum ScanColumn {
     Position,
     /// The sequence number of the commit that last changed the row.
     LastUpdated,
+    /// The row's number in the table.
+    RowId,
     /// The file's number, as the caller gave it.
     FileNumber,
 }
@@ -183,7 +189,9 @@ pub fn scan_group(
         .try_pushdown_projection(&ProjectionExprs::new(projection))?
         .ok_or_else(|| datafusion::common::DataFusionError::Internal("a Parquet scan takes a projection".to_owned()))?;
     let roots = pinned.snapshot.schema.fields().iter().filter(|field| inner.ids.contains(&field.id));
-    let defaults = initial_defaults(roots, &pinned.snapshot.ident.to_string()).map_err(external)?;
+    // A key of equality deletes may be of no column that is read, or of one that was dropped since.
+    let keys = equality.into_iter().flat_map(|deletes| &deletes.key_sets).flat_map(|set| &set.columns).map(|key| &key.root);
+    let defaults = initial_defaults(roots.chain(keys), &pinned.snapshot.ident.to_string()).map_err(external)?;
     let adapter = FieldIdAdapterFactory { defaults: Arc::new(defaults), name_mapping: pinned.name_mapping.clone() };
     let files = group.files.iter().map(|file| inner.partitioned_file(pinned, file)).collect::<Result<Vec<_>>>()?;
     let groups = cut(files, options);
@@ -212,6 +220,7 @@ struct InnerSchema {
     identity: Vec<(i32, FieldRef)>,
     rows: bool,
     lineage: bool,
+    row_ids: bool,
     /// Field ids of all of them.
     ids: Vec<i32>,
 }
@@ -224,7 +233,7 @@ impl InnerSchema {
         equality: Option<&Arc<EqualityDeletes>>,
         prune: Option<&Arc<dyn PhysicalExpr>>,
     ) -> Result<Self> {
-        let mut inner = Self { file: Vec::new(), identity: Vec::new(), rows: false, lineage: false, ids: Vec::new() };
+        let mut inner = Self { file: Vec::new(), identity: Vec::new(), rows: false, lineage: false, row_ids: false, ids: Vec::new() };
         let add = |inner: &mut Self, at: usize| {
             let field = pinned.arrow.field(at);
             let Some(id) = super::field_ids::field_id(field) else { return };
@@ -245,6 +254,8 @@ impl InnerSchema {
                 }
                 ScanColumn::Position => inner.rows = true,
                 ScanColumn::LastUpdated => inner.lineage = pinned.snapshot.metadata.format_version >= 3,
+                ScanColumn::RowId if pinned.snapshot.metadata.format_version >= 3 => (inner.row_ids, inner.rows) = (true, true),
+                ScanColumn::RowId => {}
                 ScanColumn::File | ScanColumn::FileNumber => {}
             }
         }
@@ -266,8 +277,8 @@ impl InnerSchema {
                 inner.file.push(Arc::clone(&key.column));
             }
         }
-        if inner.lineage {
-            inner.file.push(Arc::new(with_field_id(Field::new(inner_name(LAST_UPDATED), DataType::Int64, true), LAST_UPDATED)));
+        for (_, id) in [(inner.lineage, LAST_UPDATED), (inner.row_ids, ROW_ID)].into_iter().filter(|(asked, _)| *asked) {
+            inner.file.push(Arc::new(with_field_id(Field::new(inner_name(id), DataType::Int64, true), id)));
         }
         Ok(inner)
     }
@@ -278,6 +289,7 @@ impl InnerSchema {
         partition.push(Arc::new(Field::new(FILE, DataType::Utf8, false)));
         partition.push(Arc::new(Field::new(NUMBER, DataType::UInt32, false)));
         partition.push(Arc::new(Field::new(SCOPE, DataType::UInt32, false)));
+        partition.push(Arc::new(Field::new(FIRST_ROW_ID, DataType::Int64, true)));
         let mut builder = TableSchema::builder(Arc::new(ArrowSchema::new(self.file.clone()))).with_table_partition_cols(partition);
         if self.rows {
             let row: FieldRef = Arc::new(Field::new(ROW, DataType::Int64, false).with_extension_type(RowNumber));
@@ -293,12 +305,13 @@ impl InnerSchema {
             ScanColumn::File => inner(FILE),
             ScanColumn::Position => inner(ROW),
             ScanColumn::FileNumber => inner(NUMBER),
-            ScanColumn::LastUpdated if self.lineage => {
-                let stored = inner(&inner_name(LAST_UPDATED))?;
-                let known: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(Arc::clone(&stored)));
-                case(None, vec![(known, stored)], Some(inner(SEQUENCE)?))
-            }
+            ScanColumn::LastUpdated if self.lineage => stored_or(inner(&inner_name(LAST_UPDATED))?, inner(SEQUENCE)?),
             ScanColumn::LastUpdated => inner(SEQUENCE),
+            ScanColumn::RowId if self.row_ids => {
+                let inherited = Arc::new(BinaryExpr::new(inner(FIRST_ROW_ID)?, Operator::Plus, inner(ROW)?));
+                stored_or(inner(&inner_name(ROW_ID))?, inherited)
+            }
+            ScanColumn::RowId => Ok(Arc::new(Literal::new(ScalarValue::Int64(None)))),
         }
     }
 
@@ -336,16 +349,18 @@ impl InnerSchema {
             version: None,
         });
         let spec = pinned.snapshot.metadata.partition_spec(data.spec_id);
-        let mut values = Vec::with_capacity(self.identity.len() + 4);
+        let mut values = Vec::with_capacity(self.identity.len() + 5);
         for (id, field) in &self.identity {
             let at = spec.and_then(|spec| identity_fields(spec).find(|(_, source)| source == id)).map(|(at, _)| at);
             let value = at.and_then(|at| data.partition.values.get(at)).and_then(Option::as_ref);
             let of = pinned.snapshot.schema.field(*id).and_then(|field| field.field_type.as_primitive());
             values.push(match (value, of) {
-                (Some(value), Some(of)) => scalar(value, of).filter(|value| value.data_type() == *field.data_type()).ok_or_else(|| {
-                    let reason = format!("the partition value of column {id} of \"{}\" is not of type {of}", data.path);
-                    external(TableError::DamagedMetadata { table: pinned.snapshot.ident.to_string(), reason })
-                })?,
+                (Some(value), Some(of)) => {
+                    stored_scalar(value, of).filter(|value| value.data_type() == *field.data_type()).ok_or_else(|| {
+                        let reason = format!("the partition value of column {id} of \"{}\" is not of type {of}", data.path);
+                        external(TableError::DamagedMetadata { table: pinned.snapshot.ident.to_string(), reason })
+                    })?
+                }
                 _ => ScalarValue::try_new_null(field.data_type())?,
             });
         }
@@ -353,6 +368,7 @@ impl InnerSchema {
         values.push(ScalarValue::Utf8(Some(data.path.clone())));
         values.push(ScalarValue::UInt32(Some(file.number)));
         values.push(ScalarValue::UInt32(Some(file.scope)));
+        values.push(ScalarValue::Int64(data.first_row_id));
         scanned = scanned.with_partition_values(values).with_extension(FileUrl(data.path.as_str().into()));
         let deleted = || file.deleted.as_ref().map(|deleted| live_rows(&deleted.positions, deleted.rows));
         if let Some(selection) = file.selection.clone().or_else(deleted) {
@@ -360,6 +376,12 @@ impl InnerSchema {
         }
         Ok(scanned)
     }
+}
+
+/// What a file stores of a row's lineage, where it does, else what the row inherits.
+fn stored_or(stored: Arc<dyn PhysicalExpr>, inherited: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+    let known: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(Arc::clone(&stored)));
+    case(None, vec![(known, stored)], Some(inherited))
 }
 
 /// Deals files out to partitions, cutting large ones.

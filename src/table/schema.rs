@@ -8,15 +8,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::StructArray;
+use arrow::array::{Array, ArrayRef, ListArray, MapArray, StructArray, new_empty_array};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use datafusion::common::ScalarValue;
+use serde_json::Value;
 
 use super::error::TableError;
 use super::field_ids::with_field_id;
-use super::reshape::{Defaults, missing_value};
+use super::reshape::{Defaults, missing_value, struct_of_defaults};
 use super::scalar::scalar;
-use crate::source::iceberg::{Datum, NestedField, PrimitiveType, Schema, StructType, Type};
+use crate::source::iceberg::{Datum, MapType, NestedField, PrimitiveType, Schema, StructType, Type};
 
 /// Metadata key of a column whose type is not supported; its value is the type's name.
 pub const UNSUPPORTED_TYPE: &str = "featgres.unsupported_type";
@@ -100,27 +103,78 @@ fn collect_defaults(field: &Arc<NestedField>, table: &str, defaults: &mut Defaul
     }
     let Some(json) = &field.initial_default else { return Ok(()) };
     let damaged = |reason: String| TableError::DamagedMetadata { table: table.to_owned(), reason };
-    let value = match &field.field_type {
-        Type::Primitive(of) => Datum::from_json(of, json)
-            .map_err(|reason| damaged(format!("default of \"{}\": {reason}", field.name)))
-            .map(|datum| scalar(&datum, of))?,
-        Type::Struct(of) => struct_default(of, json, defaults),
-        Type::List(_) | Type::Map(_) => None,
-    };
-    let value = value.ok_or_else(|| damaged(format!("default of \"{}\": {json} is not a value of its type", field.name)))?;
+    let value = default_value(&field.field_type, json, defaults)
+        .and_then(|value| value.ok_or_else(|| format!("{json} is not a value of its type")))
+        .map_err(|reason| damaged(format!("default of \"{}\": {reason}", field.name)))?;
     defaults.insert(field.id, value);
     Ok(())
 }
 
-/// The only default that a struct may have is an empty object: a struct whose fields have their own defaults.
-fn struct_default(of: &StructType, json: &serde_json::Value, defaults: &Defaults) -> Option<ScalarValue> {
-    if !json.as_object()?.is_empty() {
-        return None;
+/// A value in the specification's JSON form; `None` where it is not one of the type.
+fn default_value(of: &Type, json: &Value, defaults: &Defaults) -> Result<Option<ScalarValue>, String> {
+    Ok(match of {
+        Type::Primitive(of) => scalar(&Datum::from_json(of, json)?, of),
+        Type::Struct(of) => struct_value(of, json, defaults)?,
+        Type::List(of) => match json {
+            Value::Array(items) => list_value(&of.element, items, defaults)?,
+            _ => None,
+        },
+        Type::Map(of) => match (json.get("keys"), json.get("values")) {
+            (Some(Value::Array(keys)), Some(Value::Array(values))) if keys.len() == values.len() => map_value(of, keys, values, defaults)?,
+            _ => None,
+        },
+    })
+}
+
+/// A column of these values.
+fn array_of(field: &NestedField, items: &[Value], defaults: &Defaults) -> Result<Option<ArrayRef>, String> {
+    let mut rows = vec![new_empty_array(&data_type(&field.field_type))];
+    for item in items {
+        let value = match item {
+            Value::Null => ScalarValue::try_new_null(&data_type(&field.field_type)).ok(),
+            item => default_value(&field.field_type, item, defaults)?,
+        };
+        let Some(row) = value.and_then(|value| value.to_array().ok()) else { return Ok(None) };
+        rows.push(row);
     }
+    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    Ok(concat(&rows).ok())
+}
+
+fn list_value(element: &NestedField, items: &[Value], defaults: &Defaults) -> Result<Option<ScalarValue>, String> {
+    let Some(values) = array_of(element, items, defaults)? else { return Ok(None) };
+    let list = ListArray::try_new(arrow_field(element), OffsetBuffer::from_lengths([items.len()]), values, None);
+    Ok(list.ok().map(|list| ScalarValue::List(Arc::new(list))))
+}
+
+fn map_value(of: &MapType, keys: &[Value], values: &[Value], defaults: &Defaults) -> Result<Option<ScalarValue>, String> {
+    let DataType::Map(field, sorted) = data_type(&Type::Map(of.clone())) else { return Ok(None) };
+    let DataType::Struct(fields) = field.data_type() else { return Ok(None) };
+    let (Some(keys), Some(values)) = (array_of(&of.key, keys, defaults)?, array_of(&of.value, values, defaults)?) else { return Ok(None) };
+    let offsets = OffsetBuffer::from_lengths([keys.len()]);
+    let map = StructArray::try_new(fields.clone(), vec![keys, values], None)
+        .and_then(|entries| MapArray::try_new(Arc::clone(&field), offsets, entries, None, sorted));
+    Ok(map.ok().map(|map| ScalarValue::Map(Arc::new(map))))
+}
+
+/// A struct's own default is an empty object: its fields have theirs. Inside a list or map it is an object by field id.
+fn struct_value(of: &StructType, json: &Value, defaults: &Defaults) -> Result<Option<ScalarValue>, String> {
+    let Some(given) = json.as_object() else { return Ok(None) };
     let fields: Fields = of.fields.iter().map(|field| arrow_field(field)).collect();
-    let columns = fields.iter().map(|field| missing_value(field, defaults).to_array()).collect::<Result<Vec<_>, _>>().ok()?;
-    let rows = StructArray::try_new_with_length(fields, columns, None, 1).ok()?;
-    Some(ScalarValue::Struct(Arc::new(rows)))
+    if given.is_empty() {
+        return Ok(struct_of_defaults(&fields, defaults));
+    }
+    let mut columns = Vec::with_capacity(fields.len());
+    for (field, arrow) in of.fields.iter().zip(&fields) {
+        let value = match given.get(&field.id.to_string()) {
+            None => Some(missing_value(arrow, defaults)),
+            Some(Value::Null) => ScalarValue::try_new_null(arrow.data_type()).ok(),
+            Some(json) => default_value(&field.field_type, json, defaults)?,
+        };
+        let Some(column) = value.and_then(|value| value.to_array().ok()) else { return Ok(None) };
+        columns.push(column);
+    }
+    Ok(StructArray::try_new_with_length(fields, columns, None, 1).ok().map(|rows| ScalarValue::Struct(Arc::new(rows))))
 }
 
 /// The name of a type inside this column that is not supported, if there is one.

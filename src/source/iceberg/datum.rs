@@ -164,6 +164,23 @@ impl Datum {
     }
 }
 
+impl Datum {
+    /// The value in a type that was promoted to its own; none where it cannot have been of that type.
+    pub fn narrowed_to(&self, to: &PrimitiveType) -> Option<Self> {
+        let days = |units: i64, day: i64| i32::try_from(units / day).ok().filter(|_| units % day == 0).map(Self::Date);
+        match (self, to) {
+            (Self::Long(value), PrimitiveType::Int) => i32::try_from(*value).ok().map(Self::Int),
+            (Self::Double(value), PrimitiveType::Float) => {
+                let narrow = *value as f32;
+                (f64::from(narrow).to_bits() == value.to_bits() || value.is_nan()).then_some(Self::Float(narrow))
+            }
+            (Self::Timestamp(micros), PrimitiveType::Date) => days(*micros, DAY),
+            (Self::TimestampNs(nanos), PrimitiveType::Date) => days(*nanos, DAY * 1000),
+            _ => None,
+        }
+    }
+}
+
 /// Two's complement, big-endian, of at most 16 significant bytes.
 pub(super) fn big_endian(bytes: &[u8]) -> Option<i128> {
     let first = *bytes.first()?;

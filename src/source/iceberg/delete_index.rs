@@ -8,7 +8,7 @@
 //!
 //! Looking up costs a few hash lookups and the deletes that apply, so planning is linear in files and deletes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::content_file::{DataFile, DeleteFile, DeleteKind};
@@ -27,6 +27,8 @@ type BySequence = Vec<Arc<DeleteFile>>;
 pub struct DeleteIndex {
     vectors: HashMap<String, Arc<DeleteFile>>,
     position_by_path: HashMap<String, BySequence>,
+    /// Lengths of the paths above that are known from bounds alone: such a path may be the beginning of one, cut by its writer.
+    bound_lengths: BTreeSet<usize>,
     position_by_partition: HashMap<(i32, PartitionTuple), BySequence>,
     equality_global: BySequence,
     equality_by_partition: HashMap<(i32, PartitionTuple), BySequence>,
@@ -66,7 +68,12 @@ impl DeleteIndex {
                 }
                 DeleteKind::Position => {
                     let group = match only_data_file(delete) {
-                        Some(path) => index.position_by_path.entry(path).or_default(),
+                        Some(path) => {
+                            if delete.referenced_data_file.is_none() {
+                                index.bound_lengths.insert(path.len());
+                            }
+                            index.position_by_path.entry(path).or_default()
+                        }
                         None => index.position_by_partition.entry(key()).or_default(),
                     };
                     group.push(Arc::clone(delete));
@@ -105,6 +112,13 @@ impl DeleteIndex {
         if deletes.vector.is_none() {
             let own = self.position_by_path.get(&data.path);
             deletes.position.extend(own.into_iter().flat_map(|group| since(group, from)).cloned());
+            for length in self.bound_lengths.range(..data.path.len()) {
+                let cut = data.path.get(..*length).and_then(|path| self.position_by_path.get(path));
+                let of_partition = |delete: &&Arc<DeleteFile>| {
+                    delete.referenced_data_file.is_none() && delete.spec_id == data.spec_id && delete.partition == data.partition
+                };
+                deletes.position.extend(cut.into_iter().flat_map(|group| since(group, from)).filter(of_partition).cloned());
+            }
             let group = self.position_by_partition.get(&partition);
             let group = group.into_iter().flat_map(|group| since(group, from)).filter(|delete| may_name(delete, &data.path));
             deletes.position.extend(group.cloned());
@@ -124,8 +138,8 @@ fn since(group: &[Arc<DeleteFile>], from: i64) -> &[Arc<DeleteFile>] {
     &group[group.partition_point(|delete| delete.sequence_number < from)..]
 }
 
-/// The data file that all positions are of: named, or both bounds of the path (a cut upper bound is rounded up, so it
-/// never equals the lower).
+/// The data file that all positions are of: named, or both bounds of the path. (A cut upper bound should be rounded up, and
+/// then never equals the lower; where a writer did not, the path is the beginning of one.)
 fn only_data_file(delete: &DeleteFile) -> Option<String> {
     if let Some(path) = &delete.referenced_data_file {
         return Some(path.clone());

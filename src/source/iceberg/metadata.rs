@@ -83,7 +83,7 @@ struct Raw {
     partition_spec: Option<Vec<PartitionField>>,
     partition_specs: Option<Vec<PartitionSpec>>,
     default_spec_id: Option<i32>,
-    sort_orders: Option<Vec<SortOrder>>,
+    sort_orders: Option<Vec<Value>>,
     default_sort_order_id: Option<i32>,
     properties: Option<BTreeMap<String, Value>>,
     current_snapshot_id: Option<i64>,
@@ -137,6 +137,8 @@ impl TableMetadata {
         }
         let mut schemas = HashMap::new();
         let mut only = None;
+        // Version 1 repeats the current schema here, and may leave out its number elsewhere.
+        let named = raw.schema.as_ref().and_then(|schema| schema.schema_id);
         for schema in raw.schemas.unwrap_or_default() {
             let schema = Schema::from_raw(schema, 0).map_err(damaged)?;
             schemas.insert(schema.schema_id, Arc::new(schema));
@@ -147,7 +149,8 @@ impl TableMetadata {
             only = Some(schema.schema_id);
             schemas.insert(schema.schema_id, Arc::new(schema));
         }
-        let current_schema_id = only.or(raw.current_schema_id).ok_or_else(|| damaged("it has no current-schema-id".to_owned()))?;
+        let current_schema_id =
+            only.or(raw.current_schema_id).or(named).ok_or_else(|| damaged("it has no current-schema-id".to_owned()))?;
         if !schemas.contains_key(&current_schema_id) {
             return Err(damaged(format!("current-schema-id {current_schema_id} is not one of its schemas")));
         }
@@ -166,6 +169,12 @@ impl TableMetadata {
         // Old writers say -1 for none.
         let current_snapshot_id = raw.current_snapshot_id.filter(|id| *id != -1);
         let mut refs = raw.refs.unwrap_or_default();
+        if let Some(main) = refs.get("main").map(|main| main.snapshot_id)
+            && current_snapshot_id != Some(main)
+        {
+            let current = current_snapshot_id.map_or("none".to_owned(), |id| id.to_string());
+            return Err(damaged(format!("its branch main is at snapshot {main}, its current-snapshot-id is {current}")));
+        }
         if let Some(snapshot_id) = current_snapshot_id {
             if !snapshots.contains_key(&snapshot_id) {
                 return Err(damaged(format!("current-snapshot-id {snapshot_id} is not one of its snapshots")));
@@ -173,6 +182,10 @@ impl TableMetadata {
             refs.entry("main".to_owned()).or_insert(SnapshotReference { snapshot_id, kind: ReferenceKind::Branch });
         }
 
+        // An order that is not understood is one that no file can claim: nothing is read by it.
+        let sort_orders =
+            raw.sort_orders.unwrap_or_default().into_iter().filter_map(|order| serde_json::from_value::<SortOrder>(order).ok());
+        let sort_orders = sort_orders.map(|order| (order.order_id, Arc::new(order)));
         let properties = raw.properties.unwrap_or_default().into_iter().map(|(name, value)| match value {
             Value::String(text) => (name, text),
             other => (name, other.to_string()),
@@ -191,7 +204,7 @@ impl TableMetadata {
             refs,
             schemas,
             specs,
-            sort_orders: raw.sort_orders.unwrap_or_default().into_iter().map(|order| (order.order_id, Arc::new(order))).collect(),
+            sort_orders: sort_orders.collect(),
             snapshots,
         })
     }

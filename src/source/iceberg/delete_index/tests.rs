@@ -138,3 +138,22 @@ fn path_bounds_leave_out_files_but_never_one_that_may_be_named() {
     assert_eq!(of("s3://b/d5"), "cut");
     assert_eq!(of("s3://c"), "");
 }
+
+#[test]
+fn equal_bounds_that_were_cut_reach_the_files_of_their_partition() {
+    let bounded = |spec: i32, value: Option<i32>, path: &str| {
+        let mut file = file("p", spec, value);
+        let bound = || [(FILE_PATH, Bytes::copy_from_slice(path.as_bytes()))].into_iter().collect();
+        (file.statistics.lower_bounds, file.statistics.upper_bounds) = (bound(), bound());
+        delete(DeleteKind::Position, file, 5)
+    };
+    let index = DeleteIndex::new(&[bounded(1, Some(7), "s3://b/t/da")], &metadata()).unwrap();
+    assert_eq!(names(&index.deletes_for(&data("s3://b/t/data/a", 1, Some(7), 5)).position), ["p"]);
+    assert!(index.deletes_for(&data("s3://b/t/data/a", 1, Some(8), 5)).is_empty());
+    assert!(index.deletes_for(&data("s3://b/t/data/a", 1, Some(7), 6)).is_empty());
+    assert!(index.deletes_for(&data("s3://b/other", 1, Some(7), 5)).is_empty());
+    // A whole path is one file's, whatever its partition.
+    let index = DeleteIndex::new(&[bounded(1, Some(7), "s3://b/t/data/a")], &metadata()).unwrap();
+    assert_eq!(names(&index.deletes_for(&data("s3://b/t/data/a", 1, Some(8), 5)).position), ["p"]);
+    assert!(index.deletes_for(&data("s3://b/t/data/b", 1, Some(7), 5)).is_empty());
+}
