@@ -290,7 +290,8 @@ impl Planner {
                     return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "scan = 'glob' is not supported yet"));
                 }
                 let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
-                let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?;
+                // A feature keeps its type, whatever the call is pinned to.
+                let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?.with_current_types();
                 let table = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?;
                 Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
             }

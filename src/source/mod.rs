@@ -13,6 +13,7 @@ use crate::storage::Storage;
 
 mod cache;
 mod commit;
+mod current_types;
 mod error;
 pub mod iceberg;
 mod pointers;

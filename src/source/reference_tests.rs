@@ -20,6 +20,7 @@ struct OneTable {
     storage: Arc<Storage>,
     pointer: Mutex<TablePointer>,
     asked: AtomicUsize,
+    lifetime: Mutex<std::time::Duration>,
 }
 
 #[async_trait]
@@ -32,6 +33,9 @@ impl SourceCatalog for OneTable {
     }
     fn storage(&self) -> &Arc<Storage> {
         &self.storage
+    }
+    fn pointer_lifetime(&self) -> std::time::Duration {
+        *self.lifetime.lock()
     }
     async fn pointer(&self, _: &TableIdent) -> Result<TablePointer, SourceError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +72,7 @@ async fn table(files: &[(&str, Value)]) -> (Arc<Sources>, Arc<OneTable>) {
         storage.put_if_absent(url, Bytes::from(json.to_string())).await.unwrap();
     }
     let pointer = TablePointer::at(files[0].0);
-    let catalog = Arc::new(OneTable { storage, pointer: Mutex::new(pointer), asked: AtomicUsize::new(0) });
+    let catalog = Arc::new(OneTable { storage, pointer: Mutex::new(pointer), asked: AtomicUsize::new(0), lifetime: Mutex::default() });
     let as_catalog: Arc<dyn SourceCatalog> = catalog.clone();
     (Arc::new(Sources::new([as_catalog])), catalog)
 }
@@ -145,6 +149,33 @@ async fn files_that_are_gone_are_expired_and_missing_lists_are_damage() {
     catalog.pointer.lock().metadata_location = "s3://b/none.json".into();
     let missing = sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap_err();
     assert_eq!((missing.sqlstate().code(), missing.to_string().contains("s3://b/none.json")), ("72000", true));
+}
+
+#[tokio::test]
+async fn what_a_kept_pointer_does_not_find_is_looked_for_through_a_fresh_one() {
+    let mut moved = metadata(Some(20));
+    moved["refs"]["later"] = json!({"snapshot-id": 20, "type": "tag"});
+    let (sources, catalog) = table(&[("s3://b/1.json", metadata(Some(10))), ("s3://b/2.json", moved)]).await;
+    *catalog.lifetime.lock() = std::time::Duration::from_secs(3600);
+    let seen = |at: SnapshotRef| {
+        let sources = Arc::clone(&sources);
+        async move { sources.snapshot(&ident(), &at).await.unwrap().snapshot_id() }
+    };
+    assert_eq!(seen(SnapshotRef::Current).await, Some(10));
+    catalog.pointer.lock().metadata_location = "s3://b/2.json".into();
+    // The pointer lives on, but what it does not know may be newer than it.
+    assert_eq!(seen(SnapshotRef::Current).await, Some(10));
+    assert_eq!(catalog.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(seen(SnapshotRef::Tag("later".into())).await, Some(20));
+    assert_eq!(seen(SnapshotRef::Current).await, Some(20));
+    assert_eq!(catalog.asked.load(Ordering::Relaxed), 2);
+    // What is not there now either is an error, after one more question.
+    assert!(sources.snapshot(&ident(), &SnapshotRef::Tag("never".into())).await.is_err());
+    assert_eq!(catalog.asked.load(Ordering::Relaxed), 3);
+    // By force.
+    catalog.pointer.lock().metadata_location = "s3://b/1.json".into();
+    assert_eq!(sources.fresh_snapshot(&ident(), &SnapshotRef::Current).await.unwrap().snapshot_id(), Some(10));
+    assert_eq!(seen(SnapshotRef::Current).await, Some(10));
 }
 
 #[tokio::test]
