@@ -59,6 +59,12 @@ impl Parameters {
         Self { types, values: Some(values), ..Self::default() }
     }
 
+    /// The same for planning the statement once more.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { types: self.types.clone(), values: self.values.clone(), expected: self.expected.clone(), ..Self::default() }
+    }
+
     /// The same for a query whose columns go into columns of these types.
     #[must_use]
     pub fn expecting(mut self, types: &[DataType]) -> Self {

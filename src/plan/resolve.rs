@@ -46,6 +46,11 @@ impl PinnedSnapshots {
         Arc::clone(self.by_table.lock().entry(key).or_insert(snapshot))
     }
 
+    /// Whether a table was read as it is now, rather than as it was at a version: asked again, its catalog may say something newer.
+    pub fn follow_their_tables(&self) -> bool {
+        self.by_table.lock().keys().any(|(_, at)| matches!(at, SnapshotRef::Current | SnapshotRef::Branch(_)))
+    }
+
     /// The snapshots, sorted: for the log.
     pub fn snapshot_ids(&self) -> Vec<i64> {
         let mut ids: Vec<i64> = self.by_table.lock().values().filter_map(|snapshot| snapshot.snapshot_id()).collect();

@@ -22,6 +22,9 @@ use crate::pg_type::PgType;
 use crate::plan::{self, Parameters, PlannedQuery, Retrieved};
 use crate::sql::{Show, Statement, StatementText};
 
+/// A query's columns, and its rows from the first one on.
+type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
+
 /// A query ready to run.
 struct Ready {
     physical: Arc<dyn ExecutionPlan>,
@@ -33,10 +36,40 @@ struct Ready {
 impl Session {
     /// Plans a query and starts it.
     pub(super) async fn query(&mut self, sql: &SqlStatement, parsed: &Parsed, verb: &'static str) -> Result<Rows, Report> {
-        let ready = self.ready(sql, parsed.parameters(), &parsed.text).await?;
-        let columns = Arc::clone(&ready.columns);
-        let stream = self.stream(ready)?;
+        let (columns, stream) = self.start(sql, parsed.parameters(), &parsed.text).await?;
         Ok(Rows { columns, pending: None, stream, verb, counted: true })
+    }
+
+    /// Plans a query and runs it to its first rows. If files of a table are gone by then, the table moved on since its catalog was
+    /// asked; no row has been sent, so the query begins again with what the catalogs say now, once. A transaction goes on with what
+    /// it has seen, and a version that was asked for by number is not there a second time either.
+    async fn start(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Started, Report> {
+        let again = parameters.again();
+        match self.first_rows(sql, parameters, text).await {
+            Err(report)
+                if report.sqlstate == SqlState::SNAPSHOT_EXPIRED
+                    && !self.transaction.holds()
+                    && self.transaction.pinned.follow_their_tables() =>
+            {
+                self.transaction.pinned.clear();
+                self.transaction.pinned.ask_catalogs(true);
+                self.first_rows(sql, again, text).await
+            }
+            done => done,
+        }
+    }
+
+    async fn first_rows(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Started, Report> {
+        let ready = self.ready(sql, parameters, text).await?;
+        let columns = Arc::clone(&ready.columns);
+        let mut stream = self.stream(ready)?;
+        let first = loop {
+            match stream.next().await.transpose()? {
+                Some(batch) if batch.num_rows() == 0 => {}
+                first => break first,
+            }
+        };
+        Ok((columns, futures::stream::iter(first.map(Ok)).chain(stream).boxed()))
     }
 
     async fn ready(&self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Ready, Report> {
@@ -87,10 +120,9 @@ impl Session {
         parameters: Parameters,
         text: &Arc<str>,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
-        let ready = self.ready(sql, parameters, text).await?;
-        let fields: Vec<Field> = ready.columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
+        let (columns, mut stream) = self.start(sql, parameters, text).await?;
+        let fields: Vec<Field> = columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
         let schema = Arc::new(Schema::new(fields));
-        let mut stream = self.stream(ready)?;
         let pool = self.gateway.memory();
         let reservation = datafusion::execution::memory_pool::MemoryConsumer::new("collected rows").register(&pool);
         let mut batches = Vec::new();
