@@ -16,7 +16,7 @@ use crate::error::{Report, SqlState};
 use crate::plan::{Planner, StoreFacts};
 use crate::registry::RegistryStore;
 use crate::session::{FeatureGateway, SharedGateway};
-use crate::source::{SourceCatalog, Sources, sql};
+use crate::source::{FileCache, SourceCatalog, Sources, sql, trino};
 use crate::storage::Storage;
 
 /// A gateway that is ready to serve.
@@ -29,6 +29,8 @@ pub struct Server {
 impl Server {
     /// Opens registry, catalogs and the listening socket. A catalog that is down is no reason not to start: its queries will say so.
     pub async fn open(config: Config) -> Result<Self, Report> {
+        // Two crypto providers are linked (a Trino client brings the other); this one serves all of TLS. It may be there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = runtime(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = Storage::new(config.registry_properties())?;
@@ -91,15 +93,17 @@ fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>, Report> {
 
 /// The configured catalogs.
 fn sources(config: &Config) -> Result<Sources, Report> {
-    let catalogs = config.catalogs.values().map(catalog).collect::<Result<Vec<_>, _>>()?;
-    Ok(Sources::new(catalogs))
+    let cache = Arc::<FileCache>::default();
+    let catalogs = config.catalogs.values().map(|config| catalog(config, &cache)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Sources::with_cache(catalogs, cache))
 }
 
-fn catalog(config: &CatalogConfig) -> Result<Arc<dyn SourceCatalog>, Report> {
+fn catalog(config: &CatalogConfig, cache: &Arc<FileCache>) -> Result<Arc<dyn SourceCatalog>, Report> {
     let storage = Storage::new(config.storage_properties())?;
     match config.kind {
         CatalogKind::Sql => Ok(sql::open(&config.name, &config.uri, &config.catalog, storage)?),
-        CatalogKind::Trino | CatalogKind::Nessie | CatalogKind::Rest => {
+        CatalogKind::Trino => Ok(trino::open(config, storage, Arc::clone(cache))?),
+        CatalogKind::Nessie | CatalogKind::Rest => {
             Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("catalogs of type \"{}\" are not supported", config.kind.name())))
         }
     }

@@ -208,7 +208,7 @@ impl Planner {
                     table: ident.table,
                     table_uuid: snapshot.table_uuid().map(|uuid| uuid.to_string()),
                     pin,
-                    path: Some(snapshot.data_pattern()),
+                    path: Some(self.sources.data_pattern(&snapshot).await),
                 };
                 Ok(Source { source, schema, name })
             }

@@ -124,6 +124,14 @@ pub enum SourceError {
         /// In the driver's words.
         reason: String,
     },
+    /// The catalog's certificate is not good, or it does not speak TLS.
+    #[error("no secure connection to catalog \"{catalog}\": {reason}")]
+    CatalogTls {
+        /// The catalog.
+        catalog: String,
+        /// In the driver's words.
+        reason: String,
+    },
     /// The catalog does not know the gateway, or its credentials have ended.
     #[error("catalog \"{catalog}\" refuses the login: {reason}")]
     CatalogLogin {
@@ -139,6 +147,14 @@ pub enum SourceError {
         catalog: String,
         /// In the catalog's words.
         reason: String,
+    },
+    /// A table that is not Iceberg's, as the engine that finds it sees it.
+    #[error("table \"{ident}\" is not an Iceberg table{}", connector.as_ref().map(|name| format!(": Trino reads it by its connector \"{name}\"")).unwrap_or_default())]
+    NotIceberg {
+        /// As asked.
+        ident: Box<TableIdent>,
+        /// Trino's connector for it.
+        connector: Option<String>,
     },
     /// A catalog's setting that cannot be.
     #[error("catalog \"{catalog}\": {reason}")]
@@ -173,7 +189,10 @@ impl ReportError for SourceError {
                 SqlState::SNAPSHOT_EXPIRED
             }
             Self::Format { source, .. } => source.sqlstate(),
-            Self::CatalogUnreachable { .. } | Self::CatalogLogin { .. } => SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+            Self::CatalogUnreachable { .. } | Self::CatalogTls { .. } | Self::CatalogLogin { .. } => {
+                SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION
+            }
+            Self::NotIceberg { .. } => SqlState::WRONG_OBJECT_TYPE,
             Self::CatalogFailed { .. } => SqlState::FDW_ERROR,
             Self::CatalogForbids { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Self::BadSetting { .. } => SqlState::CONFIG_FILE_ERROR,
@@ -197,6 +216,16 @@ impl ReportError for SourceError {
                 Some(format!("Check the credentials in [catalogs.{catalog}]: token or credential, user and password, oauth2-server-uri."))
             }
             Self::CatalogForbids { .. } => Some("The gateway's own login needs the right to read the table there.".to_owned()),
+            Self::CatalogTls { catalog, .. } => Some(format!(
+                "catalogs.{catalog}.\"ssl.cabundle\" names a file with the certificate of the authority that signed the catalog's."
+            )),
+            Self::NotATable { kind, .. } if kind == "a view" => {
+                Some("A feature view can be made of a query over the view's own tables: AS SELECT …".to_owned())
+            }
+            Self::NotIceberg { connector, .. } if connector.as_deref() == Some("iceberg") => {
+                Some("Trino 444 or newer tells where the metadata of an Iceberg table is; of a materialized view none does.".to_owned())
+            }
+            Self::NotIceberg { .. } => Some("Only Iceberg tables can be read.".to_owned()),
             Self::NotATable { .. }
             | Self::UnknownSnapshot { .. }
             | Self::UnknownTableSchema { .. }

@@ -16,11 +16,13 @@ mod commit;
 mod current_types;
 mod error;
 pub mod iceberg;
+mod oauth2;
 mod pointers;
 mod reference;
 mod snapshot;
 pub mod sql;
 mod summary;
+pub mod trino;
 
 pub use cache::{CacheCounts, DEFAULT_CACHE_BYTES, FileCache};
 pub use commit::{Commit, CommitKind, Commits, CommittedTables};
@@ -124,6 +126,10 @@ pub trait SourceCatalog: std::fmt::Debug + Send + Sync {
     /// Its commits, where one is a state of all its tables (Nessie); [`Self::pointer`] is not asked then, and whoever wraps a catalog passes this on.
     fn commits(&self) -> Option<&dyn CommittedTables> {
         None
+    }
+    /// Some data file of the table, where the catalog itself tells: for people to see where a table is. May be slow.
+    async fn data_file(&self, _ident: &TableIdent) -> Result<Option<String>, SourceError> {
+        Ok(None)
     }
 }
 

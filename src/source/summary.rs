@@ -1,6 +1,31 @@
 //! What a pinned snapshot says of itself without a manifest being read: for people, not for planning.
 
-use super::TableSnapshot;
+use super::{Sources, TableSnapshot};
+
+impl Sources {
+    /// The pattern of a table's data files as its catalog sees them, for people; what the catalog does not tell (the table is
+    /// empty, or the question fails), the snapshot does.
+    pub async fn data_pattern(&self, snapshot: &TableSnapshot) -> String {
+        let asked = match self.catalog(&snapshot.ident.catalog) {
+            Ok(catalog) => catalog.data_file(&snapshot.ident).await.ok().flatten(),
+            Err(_) => None,
+        };
+        let located = snapshot.data_pattern();
+        match asked {
+            Some(file) if !file.starts_with(located.trim_end_matches("*.parquet")) => pattern_around(&file),
+            _ => located,
+        }
+    }
+}
+
+/// `s3://bucket/table/data/*.parquet` around one of a table's data files: partitions and spreading folders lie below `data/`.
+pub fn pattern_around(file: &str) -> String {
+    let folder = match file.rfind("/data/") {
+        Some(at) => &file[..at + "/data".len()],
+        None => file.rsplit_once('/').map_or(file, |(folder, _)| folder),
+    };
+    format!("{folder}/*.parquet")
+}
 
 impl TableSnapshot {
     /// The pattern under which the writer puts data files, as people know it. Reading never goes by it.
@@ -36,5 +61,20 @@ impl TableSnapshot {
 
     fn total(&self, name: &str) -> Option<i64> {
         self.snapshot.as_ref()?.summary.get(name)?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_end_where_data_files_begin() {
+        let table = "s3://b/iceberg/gold/t-0a1b/data";
+        for file in ["x.parquet", "id_bucket=3/x.parquet", "jMapgw/id_bucket=3/x.parquet"] {
+            assert_eq!(pattern_around(&format!("{table}/{file}")), format!("{table}/*.parquet"));
+        }
+        assert_eq!(pattern_around("s3://b/data/gold/t/data/x.parquet"), "s3://b/data/gold/t/data/*.parquet");
+        assert_eq!(pattern_around("/elsewhere/loc/x.parquet"), "/elsewhere/loc/*.parquet");
     }
 }

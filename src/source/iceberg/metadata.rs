@@ -46,6 +46,8 @@ pub struct TableMetadata {
     pub properties: BTreeMap<String, String>,
     /// When which snapshot became current, in the order of commits.
     pub snapshot_log: Vec<SnapshotLogEntry>,
+    /// URLs of the metadata files before this one, oldest first, as far as they are remembered.
+    pub metadata_log: Vec<String>,
     /// Branches and tags; main among them where there is a snapshot.
     pub refs: BTreeMap<String, SnapshotReference>,
     schemas: HashMap<i32, Arc<Schema>>,
@@ -62,6 +64,13 @@ pub struct SnapshotLogEntry {
     pub timestamp_ms: i64,
     /// this one was current.
     pub snapshot_id: i64,
+}
+
+/// A line of the metadata log.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct MetadataLogEntry {
+    metadata_file: String,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +98,7 @@ struct Raw {
     current_snapshot_id: Option<i64>,
     snapshots: Option<Vec<Snapshot>>,
     snapshot_log: Option<Vec<SnapshotLogEntry>>,
+    metadata_log: Option<Vec<MetadataLogEntry>>,
     refs: Option<BTreeMap<String, SnapshotReference>>,
     encryption_keys: Option<Vec<Value>>,
 }
@@ -201,6 +211,7 @@ impl TableMetadata {
             current_snapshot_id,
             properties: properties.collect(),
             snapshot_log: raw.snapshot_log.unwrap_or_default(),
+            metadata_log: raw.metadata_log.unwrap_or_default().into_iter().map(|entry| entry.metadata_file).collect(),
             refs,
             schemas,
             specs,

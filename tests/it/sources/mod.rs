@@ -1,3 +1,4 @@
 //! Tables as others write them.
 
 mod fixtures;
+mod original_walkthrough;

@@ -1,9 +1,11 @@
 //! A gateway of the test's own, and where the optional fixtures are.
 
 mod gateway;
+mod stack;
 mod warehouse;
 
 pub use gateway::{TestGateway, code};
+pub use stack::{Stack, TrinoSession, plain};
 pub use warehouse::{batch, schema, write_sample};
 
 use std::path::PathBuf;
