@@ -38,6 +38,8 @@ pub mod error;
 pub mod spelling;
 // PostgreSQL's types for Arrow's.
 pub mod pg_type;
+// PostgreSQL's text and binary forms of values, both ways.
+pub mod pg_format;
 // The time, replaceable in tests.
 pub mod clock;
 // Log lines and counters.

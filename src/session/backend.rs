@@ -14,8 +14,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::response::{Column, Notice, OutputSettings, Response, Rows, TransactionStatus};
+use super::response::{Column, Notice, Response, Rows, TransactionStatus};
 use crate::error::{Report, SqlState};
+use crate::pg_format::OutputSettings;
 use crate::pg_type::PgType;
 
 /// One connection's session, as the wire drives it.

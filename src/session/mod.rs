@@ -19,8 +19,9 @@ mod temp_tables;
 mod transaction;
 mod vars;
 
+pub use crate::pg_format::OutputSettings;
 pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup, Tls};
 pub use gateway::{FeatureGateway, SharedGateway};
-pub use response::{Column, CopyFormat, CopyOptions, Notice, OutputSettings, Response, Rows, TransactionStatus};
+pub use response::{Column, CopyFormat, CopyOptions, Notice, Response, Rows, TransactionStatus};
 pub use session::Session;
 pub use vars::{SERVER_VERSION, SessionVars};

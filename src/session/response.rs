@@ -90,14 +90,3 @@ pub enum TransactionStatus {
     /// `E`
     Failed,
 }
-
-/// Settings that change how values are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputSettings {
-    /// `TimeZone`, an IANA name or a fixed offset.
-    pub time_zone: String,
-    /// `extra_float_digits`.
-    pub extra_float_digits: i32,
-    /// `bytea_output = escape`.
-    pub bytea_escape: bool,
-}

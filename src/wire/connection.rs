@@ -15,12 +15,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::copy::CopyWriter;
-use super::encode::Shape;
 use super::error::ProtocolError;
 use super::frame::{Body, Frame};
 use super::messages::{self, Severity};
 use super::socket::{FLUSH_AT, FrameError, Socket, Stop, Stream, until};
 use crate::error::{Report, SqlState};
+use crate::pg_format::encode::Shape;
 use crate::session::{Backend, Interrupt, Rows};
 
 /// Rows that wait in the buffer while the next batch takes its time are sent after this.

@@ -7,14 +7,14 @@
 use bytes::Bytes;
 
 use super::connection::{Connection, End, Sink, body_of};
-use super::decode::parameter;
-use super::encode::{Format, Shape, format_of};
 use super::error::ProtocolError;
 use super::frame::{Bind, Body};
 use super::messages;
 use super::simple_query::{Completion, tag};
 use super::socket::{Stop, Stream};
-use super::zone::Zone;
+use crate::pg_format::decode::parameter;
+use crate::pg_format::encode::{Format, Shape, format_of};
+use crate::pg_format::zone::Zone;
 use crate::session::{Backend, Response};
 
 impl<S: Stream, B: Backend> Connection<S, B> {
@@ -132,7 +132,11 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         let response = self.socket.guard(&self.interrupt, deadline, self.session.execute(portal)).await??;
         let completion = match response {
             Response::Rows(mut rows) => {
-                let sink = Sink::Rows(Shape::new(&rows.columns, &formats, &self.session.output_settings()));
+                let sink = Sink::Rows(Shape::new(
+                    rows.columns.iter().map(|column| column.field.as_ref()),
+                    &formats,
+                    &self.session.output_settings(),
+                ));
                 let limit = u64::try_from(max_rows).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
                 let (count, suspended) = self.send_rows(&mut rows, &sink, limit, deadline).await?;
                 if suspended {

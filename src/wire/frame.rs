@@ -3,9 +3,9 @@
 //! pgwire's decoders panic on a body that ends early, replace bad UTF-8 and reserve what a length says; these read a slice with
 //! every step checked, borrow from it, and allocate nothing but the lists whose members are really there.
 
-use super::decode::utf8;
 use super::error::ProtocolError;
 use crate::error::Report;
+use crate::pg_format::decode::utf8;
 
 /// A message: its first byte, and its body unless that was over the limit and thrown away.
 #[derive(Debug)]

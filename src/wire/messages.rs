@@ -7,7 +7,7 @@ use crate::error::Report;
 use crate::pg_type::PgType;
 use crate::session::{Column, Notice, TransactionStatus};
 
-use super::encode::{Format, format_of};
+use crate::pg_format::encode::{Format, format_of};
 
 /// A message under construction: its length is set when it is dropped into place by [`Writer::end`].
 struct Writer<'a> {

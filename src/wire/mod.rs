@@ -16,22 +16,16 @@
 //! Refused: protocol 2, GSS encryption, cleartext and MD5 passwords, the function-call message, replication.
 
 mod auth;
-mod civil;
 mod connection;
 mod copy;
-mod decode;
-mod encode;
 mod error;
 mod extended_query;
 mod frame;
 mod messages;
-#[cfg(test)]
-mod postgres_values;
 mod server;
 mod simple_query;
 mod socket;
 mod startup;
-mod zone;
 
 pub use auth::{VerifierError, hash_password};
 pub use server::{serve, serve_connection};

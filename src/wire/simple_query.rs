@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::connection::{Connection, End, Sink, body_of};
-use super::encode::Shape;
 use super::error::ProtocolError;
 use super::messages;
 use super::socket::{Stop, Stream};
+use crate::pg_format::encode::Shape;
 use crate::session::{Backend, Response, Rows};
 
 /// What a statement's last message will be.
@@ -57,7 +57,8 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             Response::Rows(mut rows) => {
                 self.notices();
                 messages::row_description(&rows.columns, &[], &mut self.socket.output);
-                let sink = Sink::Rows(Shape::new(&rows.columns, &[], &self.session.output_settings()));
+                let sink =
+                    Sink::Rows(Shape::new(rows.columns.iter().map(|column| column.field.as_ref()), &[], &self.session.output_settings()));
                 let (count, _) = self.send_rows(&mut rows, &sink, u64::MAX, deadline).await?;
                 Ok(Completion::Tag(tag(&rows, count), count))
             }

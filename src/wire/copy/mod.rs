@@ -17,13 +17,13 @@ pub(super) use writer::CopyWriter;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Sink};
-use super::encode::{Format, Shape};
 use super::error::ProtocolError;
 use super::frame::Body;
 use super::messages;
 use super::socket::{Stop, Stream};
-use super::zone::Zone;
 use crate::error::{Report, SqlState};
+use crate::pg_format::encode::{Format, Shape};
+use crate::pg_format::zone::Zone;
 use crate::session::{Backend, Column, CopyFormat, CopyOptions, Rows};
 
 /// The format that is announced.
@@ -38,7 +38,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         self.notices();
         messages::copy_response(b'H', format, rows.columns.len(), &mut self.socket.output);
         let code = [i16::from(format == Format::Binary)];
-        let shape = Shape::new(&rows.columns, &code, &self.session.output_settings());
+        let shape = Shape::new(rows.columns.iter().map(|column| column.field.as_ref()), &code, &self.session.output_settings());
         let writer = CopyWriter::new(shape, options);
         writer.start(&rows.columns, &mut self.socket.output);
         let sink = Sink::Copy(writer);

@@ -10,11 +10,11 @@ use super::binary::BinaryRecords;
 use super::csv::CsvRecords;
 use super::text::TextRecords;
 use crate::error::{Report, SqlState};
+use crate::pg_format::decode::{Value, build, parse};
+use crate::pg_format::encode::Format;
+use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
 use crate::session::{Column, CopyFormat, CopyOptions};
-use crate::wire::decode::{Value, build, parse};
-use crate::wire::encode::Format;
-use crate::wire::zone::Zone;
 
 /// A batch is handed on when it has this many rows …
 const BATCH_ROWS: usize = 8_192;

@@ -6,8 +6,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::binary::SIGNATURE;
 use crate::error::Report;
+use crate::pg_format::encode::Shape;
 use crate::session::{Column, CopyFormat, CopyOptions};
-use crate::wire::encode::Shape;
 use crate::wire::messages;
 
 /// Binary's signature, flags and length of the extension.

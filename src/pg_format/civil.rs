@@ -5,14 +5,14 @@
 //! microseconds overflows. Years are astronomical: 0 is 1 BC.
 
 /// Microseconds of a day.
-pub(super) const DAY_MICROS: i64 = 86_400_000_000;
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary formats count from.
-pub(super) const POSTGRES_EPOCH_DAYS: i64 = 10_957;
+pub(crate) const POSTGRES_EPOCH_DAYS: i64 = 10_957;
 /// The same in microseconds.
-pub(super) const POSTGRES_EPOCH_MICROS: i64 = POSTGRES_EPOCH_DAYS * DAY_MICROS;
+pub(crate) const POSTGRES_EPOCH_MICROS: i64 = POSTGRES_EPOCH_DAYS * DAY_MICROS;
 
 /// Year, month (1..=12) and day (1..=31).
-pub(super) fn from_days(days: i64) -> (i64, u32, u32) {
+pub(crate) fn from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -26,7 +26,7 @@ pub(super) fn from_days(days: i64) -> (i64, u32, u32) {
 }
 
 /// Days since 1970-01-01 of a valid date.
-pub(super) fn to_days(year: i64, month: u32, day: u32) -> i64 {
+pub(crate) fn to_days(year: i64, month: u32, day: u32) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -37,7 +37,7 @@ pub(super) fn to_days(year: i64, month: u32, day: u32) -> i64 {
 }
 
 /// The number of days of a month.
-pub(super) fn days_in_month(year: i64, month: u32) -> u32 {
+pub(crate) fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         2 if year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0) => 29,
         2 => 28,

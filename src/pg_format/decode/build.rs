@@ -30,7 +30,7 @@ fn mismatch(data_type: &DataType) -> Report {
 }
 
 /// An array of the values.
-pub(in crate::wire) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, Report> {
+pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, Report> {
     Ok(match data_type {
         DataType::Null => Arc::new(NullArray::new(values.len())),
         DataType::Boolean => {

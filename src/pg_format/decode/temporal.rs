@@ -7,9 +7,9 @@
 
 use super::{invalid_datetime, scalar};
 use crate::error::{Report, SqlState};
+use crate::pg_format::civil::{self, DAY_MICROS};
+use crate::pg_format::zone::{self, Zone};
 use crate::pg_type::PgType;
-use crate::wire::civil::{self, DAY_MICROS};
-use crate::wire::zone::{self, Zone};
 
 const MONTHS: [&str; 12] =
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];

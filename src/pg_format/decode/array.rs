@@ -2,8 +2,8 @@
 
 use super::{Value, parse_text};
 use crate::error::{Report, SqlState};
+use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
-use crate::wire::zone::Zone;
 
 /// PostgreSQL's own bound on dimensions.
 const MAX_DIMENSIONS: usize = 6;

@@ -18,9 +18,8 @@ fn settings() -> OutputSettings {
 /// All rows of one column.
 fn sent_with(array: ArrayRef, format: i16, settings: &OutputSettings) -> Result<Vec<Option<Vec<u8>>>, Report> {
     let field = Arc::new(Field::new("v", array.data_type().clone(), true));
-    let column = Column { name: "v".into(), field: field.clone(), table_oid: 0, attribute: 0 };
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap();
-    let shape = Shape::new(&[column], &[format], settings);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field.clone()])), vec![array]).unwrap();
+    let shape = Shape::new([field.as_ref()], &[format], settings);
     let mut rows = Vec::new();
     for row in 0..batch.num_rows() {
         let mut out = Vec::new();
@@ -142,8 +141,7 @@ fn settings_change_the_forms() {
 #[test]
 fn a_chunk_ends_when_the_buffer_is_full() {
     let batch = RecordBatch::try_from_iter(vec![("v", Arc::new(StringArray::from(vec!["x"; 100])) as ArrayRef)]).unwrap();
-    let column = Column { name: "v".into(), field: batch.schema().fields()[0].clone(), table_oid: 0, attribute: 0 };
-    let shape = Shape::new(&[column], &[], &settings());
+    let shape = Shape::new([batch.schema().field(0)], &[], &settings());
     let mut out = Vec::new();
     // A row is twelve bytes.
     assert_eq!(shape.data_rows(&batch, 0, 30, &mut out), Ok(3));

@@ -3,9 +3,9 @@
 use arrow::datatypes::i256;
 
 use super::*;
-use crate::session::{Column, OutputSettings};
-use crate::wire::encode::Shape;
-use crate::wire::postgres_values::{BAD_VALUES, VALUES};
+use crate::pg_format::OutputSettings;
+use crate::pg_format::encode::Shape;
+use crate::pg_format::postgres_values::{BAD_VALUES, VALUES};
 
 fn berlin() -> Zone {
     Zone::parse("Europe/Berlin").unwrap()
@@ -19,8 +19,7 @@ fn type_of(name: &str) -> PgType {
 fn sent(pg_type: PgType, array: &ArrayRef, format: i16) -> Option<Vec<u8>> {
     let field = std::sync::Arc::new(pg_type.arrow_field("v").with_data_type(array.data_type().clone()));
     let settings = OutputSettings { time_zone: "Europe/Berlin".into(), extra_float_digits: 1, bytea_escape: false };
-    let column = Column { name: "v".into(), field: field.clone(), table_oid: 0, attribute: 0 };
-    let shape = Shape::new(&[column], &[format], &settings);
+    let shape = Shape::new([field.as_ref()], &[format], &settings);
     let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(vec![field]));
     let batch = arrow::array::RecordBatch::try_new(schema, vec![array.clone()]).unwrap();
     let mut out = Vec::new();

@@ -18,22 +18,22 @@ mod number;
 mod numeric;
 mod temporal;
 
-use arrow::array::{Array, AsArray, RecordBatch, RunArray};
+use arrow::array::{Array, AsArray, RecordBatch, RunArray, StringArray, StringBuilder};
 use arrow::datatypes::{
     ArrowDictionaryKeyType, ArrowNativeType, DataType, Field, Int16Type, Int32Type, Int64Type, IntervalUnit, RunEndIndexType,
 };
 
+use super::OutputSettings;
 use super::zone::Zone;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
-use crate::session::{Column, OutputSettings};
 
 /// A row of more bytes than this cannot be announced in a message's length.
 const MAX_ROW_BYTES: usize = 0x3fff_ffff;
 
 /// Text or binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// As one would type it.
     Text,
     /// PostgreSQL's own.
@@ -42,7 +42,7 @@ pub(super) enum Format {
 
 /// What decides how a value looks, ready for use.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Style {
+pub(crate) struct Style {
     zone: Zone,
     extra_float_digits: i32,
     bytea_escape: bool,
@@ -50,7 +50,7 @@ pub(super) struct Style {
 
 impl Style {
     /// From the session's settings; an unknown zone, which the session refuses to set, is UTC.
-    pub(super) fn new(settings: &OutputSettings) -> Self {
+    pub(crate) fn new(settings: &OutputSettings) -> Self {
         Self {
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             extra_float_digits: settings.extra_float_digits,
@@ -206,15 +206,15 @@ fn runs<'a>(
 
 /// How one column is sent: what RowDescription said of it.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     columns: Vec<(PgType, Format)>,
     style: Style,
 }
 
 impl Shape {
     /// Of columns and the format codes of a Bind: none is text, one is for all.
-    pub(super) fn new(columns: &[Column], formats: &[i16], settings: &OutputSettings) -> Self {
-        let columns = columns.iter().enumerate().map(|(index, column)| (PgType::of(&column.field), format_of(formats, index))).collect();
+    pub(crate) fn new<'a>(fields: impl IntoIterator<Item = &'a Field>, formats: &[i16], settings: &OutputSettings) -> Self {
+        let columns = fields.into_iter().enumerate().map(|(index, field)| (PgType::of(field), format_of(formats, index))).collect();
         Self { columns, style: Style::new(settings) }
     }
 
@@ -230,12 +230,12 @@ impl Shape {
     }
 
     /// Appends DataRow messages from row `from` until the buffer holds `enough` bytes; returns the row after the last.
-    pub(super) fn data_rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
+    pub(crate) fn data_rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
         self.rows(batch, from, enough, b'D', out)
     }
 
     /// The same as rows of COPY's binary format, a CopyData message each.
-    pub(super) fn copy_rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
+    pub(crate) fn copy_rows(&self, batch: &RecordBatch, from: usize, enough: usize, out: &mut Vec<u8>) -> Result<usize, Report> {
         self.rows(batch, from, enough, b'd', out)
     }
 
@@ -264,7 +264,7 @@ impl Shape {
 
     /// Hands each value of each row to `field` as text, none for NULL, with its column's index; `end` closes the row. For COPY's
     /// text formats, which quote values in their own ways.
-    pub(super) fn text_rows(
+    pub(crate) fn text_rows(
         &self,
         batch: &RecordBatch,
         from: usize,
@@ -297,8 +297,26 @@ impl Shape {
     }
 }
 
+/// Every value as the text that a client would be sent: what a cast to text gives.
+pub(crate) fn texts(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
+    let style = Style::new(settings);
+    let cell = cell(array, field, PgType::of(field), Format::Text, &style)?;
+    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut text = Vec::new();
+    for row in 0..array.len() {
+        if cell.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        text.clear();
+        cell.write(row, &mut text)?;
+        texts.append_value(super::decode::utf8(&text)?);
+    }
+    Ok(texts.finish())
+}
+
 /// The format for a column, by the rules of Bind.
-pub(super) fn format_of(formats: &[i16], index: usize) -> Format {
+pub(crate) fn format_of(formats: &[i16], index: usize) -> Format {
     let code = match formats {
         [] => 0,
         [all] => *all,

@@ -19,11 +19,11 @@ use super::zone::Zone;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
-pub(super) use build::build;
+pub(crate) use build::build;
 
 /// A value, read but not yet in an array.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// NULL.
     Null,
     /// boolean.
@@ -51,7 +51,7 @@ pub(super) enum Value {
 }
 
 /// Reads a value of this type.
-pub(super) fn parse(pg_type: PgType, format: Format, bytes: &[u8], zone: Zone) -> Result<Value, Report> {
+pub(crate) fn parse(pg_type: PgType, format: Format, bytes: &[u8], zone: Zone) -> Result<Value, Report> {
     match format {
         Format::Text => parse_text(pg_type, utf8(bytes)?, zone),
         Format::Binary => binary::parse(pg_type, bytes, 0),
@@ -59,7 +59,7 @@ pub(super) fn parse(pg_type: PgType, format: Format, bytes: &[u8], zone: Zone) -
 }
 
 /// Reads a value of this type from its text form.
-pub(super) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Value, Report> {
+pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Value, Report> {
     if let Some(element) = pg_type.element() {
         return array::parse(text, element, zone);
     }
@@ -89,7 +89,7 @@ pub(super) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Valu
 }
 
 /// The bytes as text, which must be UTF-8 and hold no NUL.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
     let wrong = |at: usize| {
         // PostgreSQL shows as many bytes as the first one promises.
         let length = match bytes.get(at) {
@@ -110,7 +110,7 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
 }
 
 /// A Bind's parameter as an array of one: of [`PgType::arrow`], but that a numeric keeps the scale of its value.
-pub(super) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, zone: Zone) -> Result<ArrayRef, Report> {
+pub(crate) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, zone: Zone) -> Result<ArrayRef, Report> {
     let value = match bytes {
         None => Value::Null,
         Some(bytes) => parse(pg_type, format, bytes, zone)?,

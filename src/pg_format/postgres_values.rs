@@ -2,7 +2,7 @@
 //! Europe/Berlin, extra_float_digits 1. Printed by PostgreSQL, not by hand.
 
 /// Type, input, text output, binary output.
-pub(in crate::wire) const VALUES: &[(&str, &str, &str, &str)] = &[
+pub(crate) const VALUES: &[(&str, &str, &str, &str)] = &[
     ("bool", "true", "t", "01"),
     ("bool", "false", "f", "00"),
     ("int2", "-32768", "-32768", "8000"),
@@ -236,7 +236,7 @@ pub(in crate::wire) const VALUES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Type, input, SQLSTATE, message.
-pub(in crate::wire) const BAD_VALUES: &[(&str, &str, &str, &str)] = &[
+pub(crate) const BAD_VALUES: &[(&str, &str, &str, &str)] = &[
     ("bool", "maybe", "22P02", r#"invalid input syntax for type boolean: "maybe""#),
     ("bool", "", "22P02", r#"invalid input syntax for type boolean: """#),
     ("int2", "32768", "22003", r#"value "32768" is out of range for type smallint"#),

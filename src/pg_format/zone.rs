@@ -11,7 +11,7 @@ use super::civil::{self, DAY_MICROS};
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Zone {
+pub(crate) enum Zone {
     /// Always this many seconds east of Greenwich.
     Fixed(i32),
     /// A place.
@@ -20,10 +20,10 @@ pub(super) enum Zone {
 
 impl Zone {
     /// Universal time.
-    pub(super) const UTC: Zone = Zone::Fixed(0);
+    pub(crate) const UTC: Zone = Zone::Fixed(0);
 
     /// The zone of this name, without regard to case.
-    pub(super) fn parse(name: &str) -> Option<Zone> {
+    pub(crate) fn parse(name: &str) -> Option<Zone> {
         let name = name.trim();
         if ["UTC", "GMT", "Z", "ZULU", "Etc/UTC", "UCT"].iter().any(|utc| utc.eq_ignore_ascii_case(name)) {
             return Some(Zone::UTC);
@@ -41,7 +41,7 @@ impl Zone {
     }
 
     /// Seconds east of Greenwich at an instant (microseconds since 1970, UTC).
-    pub(super) fn offset_at(self, micros: i64) -> i32 {
+    pub(crate) fn offset_at(self, micros: i64) -> i32 {
         match self {
             Zone::Fixed(seconds) => seconds,
             Zone::Named(zone) => {
@@ -53,7 +53,7 @@ impl Zone {
 
     /// The instant of a wall clock's reading, both in microseconds. Of two, the later (standard time), as PostgreSQL picks;
     /// a reading that the clock skipped counts as if it had not been put forward.
-    pub(super) fn to_utc(self, local: i64) -> Option<i64> {
+    pub(crate) fn to_utc(self, local: i64) -> Option<i64> {
         let offset = match self {
             Zone::Fixed(seconds) => seconds,
             Zone::Named(zone) => match zone.offset_from_local_datetime(&within_chrono(local)) {
@@ -67,7 +67,7 @@ impl Zone {
 }
 
 /// `+HH`, `+HHMM`, `+HH:MM`, `+HH:MM:SS` in seconds.
-pub(super) fn parse_offset(text: &str) -> Option<i32> {
+pub(crate) fn parse_offset(text: &str) -> Option<i32> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'+' => (1, &text[1..]),
         b'-' => (-1, &text[1..]),
