@@ -1,4 +1,4 @@
-//! The command line: `serve`, `demo`, `check`, `apply`, `registry`, `print-config`, `hash-password`.
+//! The command line: `serve`, `demo`, `check`, `apply`, `registry`, `print-config`, `import-feast`, `hash-password`.
 //!
 //! Results go to standard output, everything said about them to standard error. Exit status: 0 = done, 1 = it failed, 2 = the command line
 //! itself was wrong. An error is printed as psql prints one: message, DETAIL, HINT.
@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod demo;
+mod import_feast;
 mod password;
 mod registry;
 mod serve;
@@ -34,6 +35,7 @@ enum Command {
     ///
     /// Without a file, and without FEATGRES_… variables, an embedded warehouse in ./featgres-data is created and served.
     /// SIGTERM stops accepting, lets running statements finish within `shutdown_timeout`, cancels the rest, and exits with 0.
+    /// SIGHUP reads the configuration again and takes over its users and its log level; what else changed needs a restart.
     Serve(ConfigArguments),
     /// Write sample tables, serve them, run the quickstart over the socket, and stay up.
     ///
@@ -71,6 +73,17 @@ enum Command {
         #[command(flatten)]
         config: ConfigArguments,
     },
+    /// Print a Feast repository's definitions as DDL, or apply them.
+    ///
+    /// Reads feature_store.yaml and the registry that it names: a file (local or s3://), SQLite or PostgreSQL.
+    ImportFeast {
+        /// The folder with feature_store.yaml.
+        repo: PathBuf,
+        #[command(flatten)]
+        import: import_feast::ImportArguments,
+        #[command(flatten)]
+        config: ConfigArguments,
+    },
     /// Read a password from standard input and print its SCRAM-SHA-256 verifier, for [auth.users].
     HashPassword {
         /// Rounds of the key derivation; more cost an attacker, and every log-in, more.
@@ -88,7 +101,7 @@ enum RegistryCommand {
 }
 
 /// Where settings come from, for every command that needs them.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct ConfigArguments {
     /// The configuration, a TOML file.
     #[arg(long, env = "FEATGRES_CONFIG", value_name = "FILE")]
@@ -104,10 +117,13 @@ struct ConfigArguments {
 impl ConfigArguments {
     fn load(self) -> Result<Config, Report> {
         let overrides = Overrides { listen: self.listen, registry: self.registry };
-        // A variable that is not UTF-8 cannot be one of ours.
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Ok(Config::load(self.config.as_deref(), environment, &overrides)?)
+        Ok(Config::load(self.config.as_deref(), environment(), &overrides)?)
     }
+}
+
+/// This process's variables; one that is not UTF-8 cannot be one of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Runs the command of this process.
@@ -123,7 +139,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, Report> {
     match command {
-        Command::Serve(config) => serve::serve(started(config.load()?)),
+        Command::Serve(config) => serve::serve(started(config.clone().load()?), config),
         Command::Demo { dir, listen } => demo::demo(&dir, listen),
         Command::Check(config) => check::check(&started(config.load()?)),
         Command::Apply { file, dry_run, config } => apply::apply(started(config.load()?), &file, dry_run),
@@ -134,6 +150,7 @@ fn run(command: Command) -> Result<ExitCode, Report> {
             print!("{}", config.to_toml());
             Ok(ExitCode::SUCCESS)
         }
+        Command::ImportFeast { repo, import, config } => import_feast::import(&repo, import, config),
         Command::HashPassword { iterations } => password::hash(iterations),
     }
 }

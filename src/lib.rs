@@ -5,6 +5,8 @@
 
 // PostgreSQL's protocol: bytes in, Arrow batches out as messages; knows no SQL.
 pub mod wire;
+// Metrics, health, and the calls of the service that featgres replaces.
+pub mod http;
 // One client's state and the life cycle of its statements.
 pub mod session;
 // Text to statements: our own keywords, everything else by sqlparser.

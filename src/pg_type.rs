@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 
+mod feast;
 mod names;
+
+pub use feast::{FEAST_TYPES, of_feast};
 
 /// Field metadata that names the PostgreSQL type (its `typname`) where the Arrow type alone would say less.
 pub const PG_TYPE_KEY: &str = "featgres:pg_type";

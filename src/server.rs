@@ -2,13 +2,15 @@
 //! nothing is served unless all of it loaded, and takes it down again.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{CatalogConfig, CatalogKind, Config};
@@ -19,9 +21,13 @@ use crate::session::{FeatureGateway, SharedGateway};
 use crate::source::{FileCache, SourceCatalog, Sources, sql, trino};
 use crate::storage::Storage;
 
+/// What answers that were stopped have to be told so.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A gateway that is ready to serve.
 pub struct Server {
     listener: TcpListener,
+    http: Option<TcpListener>,
     gateway: Arc<FeatureGateway>,
     shutdown_timeout: Duration,
 }
@@ -45,18 +51,24 @@ impl Server {
             },
             clock,
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(|failure| {
-            Report::new(SqlState::CONFIG_FILE_ERROR, format!("cannot listen on {}: {failure}", config.listen))
-                .hint("Another process may use the address; --listen takes another one.")
-        })?;
+        let listener = bind(config.listen, "--listen takes another one").await?;
+        let http = match config.http.listen {
+            Some(address) => Some(bind(address, "[http] listen takes another one").await?),
+            None => None,
+        };
         let shutdown_timeout = config.shutdown_timeout;
         let gateway = Arc::new(FeatureGateway::new(config, registry, planner, runtime));
-        Ok(Self { listener, gateway, shutdown_timeout })
+        Ok(Self { listener, http, gateway, shutdown_timeout })
     }
 
     /// The address that it listens on: a port of 0 in the configuration is a real one here.
     pub fn address(&self) -> Result<SocketAddr, Report> {
         self.listener.local_addr().map_err(|failure| Report::new(SqlState::IO_ERROR, failure.to_string()))
+    }
+
+    /// The address of the HTTP listener, if there is one.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// What sessions share.
@@ -66,10 +78,47 @@ impl Server {
 
     /// Serves until `stop` is done; then refuses new clients, lets statements finish within `shutdown_timeout`, and ends the rest with 57P01.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Report> {
-        let gateway = Arc::new(SharedGateway(Arc::clone(&self.gateway)));
-        crate::wire::serve(self.listener, gateway, stop, self.shutdown_timeout).await;
+        let Self { listener, http, gateway, shutdown_timeout } = self;
+        let http = http.map(|listener| {
+            let (done, ended) = oneshot::channel::<()>();
+            // A sender that is gone means the same as one that has sent.
+            let stop = async move { drop(ended.await) };
+            (done, tokio::spawn(crate::http::serve(listener, Arc::clone(&gateway), stop)))
+        });
+        let stopping = Arc::clone(&gateway);
+        let began = Arc::new(OnceLock::new());
+        let noted = Arc::clone(&began);
+        let stop = async move {
+            stop.await;
+            stopping.stop();
+            let _ = noted.set(Instant::now());
+        };
+        crate::wire::serve(listener, Arc::new(SharedGateway(Arc::clone(&gateway))), stop, shutdown_timeout).await;
+        if let Some((done, serving)) = http {
+            let left = shutdown_timeout.saturating_sub(began.get().map(Instant::elapsed).unwrap_or_default());
+            stop_http(&gateway, done, serving, left).await;
+        }
         Ok(())
     }
+}
+
+/// Lets calls finish within `left`, ends the rest, and with them the listener.
+async fn stop_http(gateway: &FeatureGateway, done: oneshot::Sender<()>, mut serving: JoinHandle<()>, left: Duration) {
+    // From here on nothing is accepted, and connections close when their calls are answered.
+    let _ = done.send(());
+    if tokio::time::timeout(left, &mut serving).await.is_err() {
+        gateway.terminate_all();
+        if tokio::time::timeout(FAREWELL, &mut serving).await.is_err() {
+            serving.abort();
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, otherwise: &str) -> Result<TcpListener, Report> {
+    TcpListener::bind(address).await.map_err(|failure| {
+        Report::new(SqlState::CONFIG_FILE_ERROR, format!("cannot listen on {address}: {failure}"))
+            .hint(format!("Another process may use the address; {otherwise}."))
+    })
 }
 
 /// The engine's memory and disk.
@@ -98,7 +147,8 @@ fn sources(config: &Config) -> Result<Sources, Report> {
     Ok(Sources::with_cache(catalogs, cache))
 }
 
-fn catalog(config: &CatalogConfig, cache: &Arc<FileCache>) -> Result<Arc<dyn SourceCatalog>, Report> {
+/// Opens one configured catalog; asks it nothing yet. `cache` is the one that its tables' metadata is read through.
+pub fn catalog(config: &CatalogConfig, cache: &Arc<FileCache>) -> Result<Arc<dyn SourceCatalog>, Report> {
     let storage = Storage::new(config.storage_properties())?;
     match config.kind {
         CatalogKind::Sql => Ok(sql::open(&config.name, &config.uri, &config.catalog, storage)?),

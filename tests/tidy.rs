@@ -27,6 +27,7 @@ const WALLS: &[(&str, &[&str])] = &[
         &["error", "config", "clock", "pg_type", "pg_format", "storage", "sql", "registry", "source", "exec", "table", "catalog", "plan"],
     ),
     ("wire", &["error", "config", "pg_type", "pg_format", "session"]),
+    ("http", &["error", "config", "pg_type", "session"]),
     ("demo", &["error", "config", "clock", "storage", "source", "pg_type"]),
     ("server", &["*"]),
     ("cli", &["*"]),
@@ -166,6 +167,8 @@ fn some_crates_stay_where_they_belong() {
     // Behind these walls nobody needs to know the engine or the parser.
     let forbidden = [
         ("wire", "datafusion"),
+        ("http", "datafusion"),
+        ("http", "sqlparser"),
         ("wire", "sqlparser"),
         ("registry", "datafusion"),
         ("source", "datafusion"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, IntervalMonthDayNanoArray, ListBuilder, MapBuilder, StringArray, StringBuilder,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, IntervalMonthDayNanoArray, ListBuilder, MapBuilder, StringArray, StringBuilder,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Field, IntervalMonthDayNano, Schema};
@@ -32,6 +32,11 @@ impl Columns {
     /// `bigint`
     pub fn bigint(self, name: &str, values: impl Iterator<Item = Option<i64>>) -> Self {
         self.with(name, Arc::new(values.collect::<Int64Array>()))
+    }
+
+    /// `double precision`
+    pub fn double(self, name: &str, values: impl Iterator<Item = Option<f64>>) -> Self {
+        self.with(name, Arc::new(values.collect::<Float64Array>()))
     }
 
     /// `boolean`

@@ -25,6 +25,39 @@ pub trait Settings: Send + Sync {
     fn all(&self) -> Vec<(&'static str, String)>;
 }
 
+/// What all sessions of a server did, as relations show it.
+pub trait ServerStatistics: Send + Sync {
+    /// The kinds of statements that ran, the most costly first.
+    fn statements(&self) -> Vec<StatementUse>;
+}
+
+/// One row of `feature_store.statements`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StatementUse {
+    /// Who ran it.
+    pub role: String,
+    /// Its text without constants.
+    pub query: String,
+    /// How often.
+    pub calls: u64,
+    /// How often it failed.
+    pub errors: u64,
+    /// Rows sent.
+    pub rows: u64,
+    /// Milliseconds in sum.
+    pub total_ms: f64,
+    /// The shortest.
+    pub min_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Bytes of data files read.
+    pub bytes_read: u64,
+    /// Data files read.
+    pub files_read: u64,
+    /// Data files that pruning saved.
+    pub files_pruned: u64,
+}
+
 /// What functions know of the session that calls them.
 #[derive(Clone)]
 pub struct SessionFacts {
@@ -38,6 +71,8 @@ pub struct SessionFacts {
     pub version: String,
     /// Its settings.
     pub settings: Arc<dyn Settings>,
+    /// The server that it is a session of.
+    pub server: Arc<dyn ServerStatistics>,
 }
 
 /// The functions of one session.

@@ -19,7 +19,7 @@ mod functions;
 mod pg_catalog;
 
 pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, feature_views, features, status};
-pub use functions::{SessionFacts, Settings, session_functions};
+pub use functions::{ServerStatistics, SessionFacts, Settings, StatementUse, session_functions};
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::function as catalog_function;
 

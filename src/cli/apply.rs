@@ -28,14 +28,20 @@ const ROLE: &str = "featgres";
 /// Kind and name to the DDL that creates it.
 type Definitions = BTreeMap<(&'static str, String), String>;
 
-pub(super) fn apply(mut config: Config, file: &Path, dry_run: bool) -> Result<ExitCode, Report> {
+pub(super) fn apply(config: Config, file: &Path, dry_run: bool) -> Result<ExitCode, Report> {
     let text = std::fs::read_to_string(file)
         .map_err(|failure| Report::new(SqlState::IO_ERROR, format!("could not read \"{}\": {failure}", file.display())))?;
-    let placed = |report: Report| in_file(report, file, &text);
-    definitions_only(&text).map_err(placed)?;
+    apply_text(config, file, &text, dry_run)
+}
+
+/// The same for a text; `file` is what errors call it.
+pub(super) fn apply_text(mut config: Config, file: &Path, text: &str, dry_run: bool) -> Result<ExitCode, Report> {
+    let placed = |report: Report| in_file(report, file, text);
+    definitions_only(text).map_err(placed)?;
     serve::create_embedded(&config)?;
     // A port of its own, which nobody is told and nothing accepts from.
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.http.listen = None;
     block_on(async {
         let project = config.project.clone();
         let server = Server::open(config).await?;
@@ -43,7 +49,7 @@ pub(super) fn apply(mut config: Config, file: &Path, dry_run: bool) -> Result<Ex
         let gateway = SharedGateway(Arc::clone(server.gateway()));
         let mut session = gateway.open(startup(project)).await?;
         run(&mut session, "BEGIN").await?;
-        let count = session.parse_script(&text).map_err(placed)?;
+        let count = session.parse_script(text).map_err(placed)?;
         for index in 0..count {
             let response = session.run_script_statement(index).await;
             for notice in session.take_notices() {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::block_on;
 use super::serve::create_embedded;
@@ -9,23 +10,38 @@ use crate::clock::SystemClock;
 use crate::config::{CatalogConfig, Config};
 use crate::error::Report;
 use crate::registry::RegistryStore;
-use crate::source::sql;
 use crate::storage::Storage;
 
 pub(super) fn check(config: &Config) -> Result<ExitCode, Report> {
     create_embedded(config)?;
     block_on(async move {
         let mut sound = line("configuration", Ok(format!("project \"{}\"", config.project)));
-        sound &= line(&format!("registry {}", config.registry), registry(config).await);
+        sound &= line(&format!("registry {}", config.registry), within(STORE, registry(config)).await);
         for catalog in config.catalogs.values() {
-            sound &= line(&format!("catalog \"{}\" {}", catalog.name, catalog.uri), schemas(catalog).await);
-            if let Some(warehouse) = &catalog.warehouse {
-                sound &= line(&format!("warehouse {warehouse}"), reached(catalog, warehouse).await);
+            let what = format!("catalog \"{}\" ({}) {}", catalog.name, catalog.kind.name(), catalog.uri);
+            sound &= line(&what, within(catalog.timeout, schemas(catalog)).await);
+            // A REST catalog's is a name of its own, whose stores it tells with each table.
+            if let Some(warehouse) = catalog.warehouse.as_ref().filter(|warehouse| warehouse.contains("://")) {
+                sound &= line(&format!("warehouse {warehouse}"), within(STORE, reached(catalog, warehouse)).await);
             }
         }
         sound &= line(&format!("limits.temp_dir {}", config.limits.temp_dir.display()), temp_dir(config));
-        sound &= line(&format!("listen {}", config.listen), listen(config).await);
+        sound &= line(&format!("listen {}", config.listen), listen("listen", config.listen).await);
+        if let Some(address) = config.http.listen {
+            sound &= line(&format!("http.listen {address}"), listen("http.listen", address).await);
+        }
         Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// How long an object store may take; its own retries are within that.
+const STORE: Duration = Duration::from_secs(60);
+
+/// The outcome, unless it takes too long.
+async fn within(limit: Duration, trying: impl Future<Output = Result<String, Report>>) -> Result<String, Report> {
+    tokio::time::timeout(limit, trying).await.unwrap_or_else(|_| {
+        Err(Report::new(crate::error::SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION, format!("no answer within {} s", limit.as_secs()))
+            .hint("Is the address right, and does a firewall let this machine through?"))
     })
 }
 
@@ -53,8 +69,7 @@ async fn registry(config: &Config) -> Result<String, Report> {
 }
 
 async fn schemas(catalog: &CatalogConfig) -> Result<String, Report> {
-    let opened = sql::open(&catalog.name, &catalog.uri, &catalog.catalog, Storage::new(catalog.storage_properties())?)?;
-    let schemas = opened.schemas().await?;
+    let schemas = crate::server::catalog(catalog, &Arc::default())?.schemas().await?;
     Ok(if schemas.is_empty() { "no schemas yet".to_owned() } else { format!("schemas {}", schemas.join(", ")) })
 }
 
@@ -77,10 +92,10 @@ fn temp_dir(config: &Config) -> Result<String, Report> {
     })
 }
 
-async fn listen(config: &Config) -> Result<String, Report> {
-    match tokio::net::TcpListener::bind(config.listen).await {
+async fn listen(setting: &str, address: std::net::SocketAddr) -> Result<String, Report> {
+    match tokio::net::TcpListener::bind(address).await {
         Ok(_) => Ok("free".to_owned()),
         Err(failure) => Err(Report::new(crate::error::SqlState::IO_ERROR, failure.to_string())
-            .hint("Is the gateway running already? Otherwise set listen to a free address.")),
+            .hint(format!("Is the gateway running already? Otherwise set {setting} to a free address."))),
     }
 }

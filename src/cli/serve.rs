@@ -3,25 +3,54 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::block_on;
+use super::{ConfigArguments, block_on};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::demo::warehouse::Warehouse;
 use crate::error::{Report, SqlState};
 use crate::server::Server;
+use crate::session::FeatureGateway;
 
-pub(super) fn serve(config: Config) -> Result<ExitCode, Report> {
+pub(super) fn serve(config: Config, arguments: ConfigArguments) -> Result<ExitCode, Report> {
     create_embedded(&config)?;
     block_on(async move {
         let stop = stop_signal()?;
         let project = config.project.clone();
         let server = Server::open(config).await?;
+        let reloading = tokio::spawn(reload_on_hangup(hangup()?, arguments, Arc::clone(server.gateway())));
         tracing::info!(address = %server.address()?, project, "ready for connections");
+        if let Some(address) = server.http_address() {
+            tracing::info!(%address, "answering HTTP");
+        }
         server.serve(stop).await?;
+        reloading.abort();
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn hangup() -> Result<Signal, Report> {
+    signal(SignalKind::hangup()).map_err(|failure| Report::new(SqlState::IO_ERROR, format!("could not listen for signals: {failure}")))
+}
+
+/// At each SIGHUP, the configuration is read again as it was at the start. One that does not load changes nothing: the gateway
+/// goes on with what it has, and says so.
+async fn reload_on_hangup(mut hangup: Signal, arguments: ConfigArguments, gateway: Arc<FeatureGateway>) {
+    while hangup.recv().await.is_some() {
+        match arguments.clone().load() {
+            Ok(config) => {
+                crate::telemetry::set_level(&config.telemetry.level);
+                let users = config.auth.users.len();
+                gateway.set_auth(config.auth);
+                tracing::info!(level = config.telemetry.level, users, "configuration read again on SIGHUP");
+            }
+            Err(report) => {
+                let hint = report.hint.unwrap_or_default();
+                tracing::error!(hint, "the configuration was not read again on SIGHUP: {}", report.message);
+            }
+        }
+    }
 }
 
 /// The embedded warehouse is there from the first start: an empty catalog that pyiceberg can write to.

@@ -94,6 +94,15 @@ pub enum ConfigError {
         /// The address.
         listen: std::net::SocketAddr,
     },
+    /// HTTP Basic where the network can read along.
+    #[error("http.feast_api on {listen}, which is not a loopback address, would send passwords in the clear")]
+    PasswordsOverPlainHttp {
+        /// The address.
+        listen: std::net::SocketAddr,
+    },
+    /// Calls without a place to answer them.
+    #[error("http.feast_api is set, but http.listen is not")]
+    FeastApiWithoutListener,
     /// SCRAM without anybody who could log in.
     #[error("authentication method \"scram-sha-256\" has no users")]
     NoUsers,
@@ -112,6 +121,8 @@ impl ReportError for ConfigError {
             | Self::CatalogNamedLikeProject { .. }
             | Self::ReservedCatalogName { .. }
             | Self::TrustBeyondLoopback { .. }
+            | Self::PasswordsOverPlainHttp { .. }
+            | Self::FeastApiWithoutListener
             | Self::NoUsers => SqlState::CONFIG_FILE_ERROR,
         }
     }
@@ -128,6 +139,10 @@ impl ReportError for ConfigError {
             Self::TrustBeyondLoopback { .. } => Some(
                 "Set [auth] method = \"scram-sha-256\" with [auth.users], or listen on 127.0.0.1, or set allow_insecure = true in [auth] to let anyone in.".to_owned(),
             ),
+            Self::PasswordsOverPlainHttp { .. } => Some(
+                "Set http.listen to a loopback address behind something that speaks TLS, or set allow_insecure = true in [auth].".to_owned(),
+            ),
+            Self::FeastApiWithoutListener => Some("For example: [http] listen = \"127.0.0.1:9464\"".to_owned()),
             Self::NoUsers => Some("Add [auth.users] with lines as \"featgres hash-password\" prints them.".to_owned()),
             Self::Unreadable { .. } | Self::Syntax { .. } | Self::BadValue { .. } | Self::CatalogSetting { .. } => None,
         }

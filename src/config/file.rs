@@ -1,22 +1,17 @@
-//! A TOML file as settings. TOML's own nesting and dots in quoted keys (`"s3.endpoint"`) come out the same.
+//! A TOML file as settings. TOML's own nesting and dots in quoted keys (`"s3.endpoint"`) come out the same. A YAML file is Feast's.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::setting::{Origin, Setting, Value};
+use super::{ConfigError, feast};
 
 /// The file's settings, in the order in which they are written.
-pub(super) fn settings(path: &Path, text: &str) -> Result<Vec<Setting>, ConfigError> {
+pub(super) fn settings(path: &Path, text: &str, environment: &BTreeMap<String, String>) -> Result<Vec<Setting>, ConfigError> {
     if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-        let origin = Origin::File { path: path.to_owned(), line: 1, column: 1 };
-        return Err(ConfigError::NotBuilt {
-            what: "a Feast feature_store.yaml".to_owned(),
-            key: "--config".to_owned(),
-            origin,
-            instead: "Write project, registry and [catalogs.…] as TOML.".to_owned(),
-        });
+        return feast::settings(path, text, environment);
     }
     let document = DeTable::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
@@ -62,7 +57,7 @@ fn walk(table: &DeTable<'_>, prefix: &mut Vec<String>, found: &mut Vec<(usize, V
 fn may_be_empty(path: &[String]) -> bool {
     matches!(
         path.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
-        ["catalogs" | "auth" | "limits" | "telemetry"] | ["auth", "users"]
+        ["catalogs" | "auth" | "limits" | "telemetry" | "http"] | ["auth", "users"]
     )
 }
 

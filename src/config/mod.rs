@@ -5,7 +5,7 @@
 //! its place and what was perhaps meant, and a value that does not parse is shown to the person who wrote it. (serde's
 //! `deny_unknown_fields` knows neither the environment nor a suggestion, and names a type instead of a unit.)
 //!
-//! What this release does not build (TLS, client certificates, the HTTP listener) is
+//! What this release does not build (TLS, client certificates) is
 //! refused by name when it is configured: a setting that is read and ignored is a promise broken in silence.
 //!
 //! With no file and no catalog at all, the configuration is the embedded warehouse in `./featgres-data`.
@@ -15,7 +15,9 @@ mod catalog;
 mod duration;
 mod environment;
 mod error;
+mod feast;
 mod file;
+mod http;
 mod limits;
 mod print;
 mod secret;
@@ -32,6 +34,8 @@ pub use auth::{AuthConfig, AuthMethod};
 pub use catalog::{CatalogConfig, CatalogKind, STORAGE_KEYS};
 pub use duration::{format_duration, parse_duration};
 pub use error::ConfigError;
+pub use feast::FeastRegistry;
+pub use http::HttpConfig;
 pub use limits::Limits;
 pub use secret::Secret;
 pub use setting::{Origin, Setting};
@@ -65,6 +69,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is written to the log.
     pub telemetry: TelemetryConfig,
+    /// Metrics, health, and the original deployment's calls.
+    pub http: HttpConfig,
     /// The folder that the start has to create, if the embedded warehouse is served.
     pub embedded: Option<PathBuf>,
 }
@@ -100,13 +106,13 @@ impl Config {
         overrides: &Overrides,
     ) -> Result<Self, ConfigError> {
         let mut config = Self::bare();
+        let environment: BTreeMap<String, String> = environment.into_iter().collect();
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-            for setting in file::settings(path, &text)? {
+            for setting in file::settings(path, &text, &environment)? {
                 config.set(&setting)?;
             }
         }
-        let environment: BTreeMap<String, String> = environment.into_iter().collect();
         for setting in environment::settings(&environment) {
             config.set(&setting)?;
         }
@@ -152,6 +158,7 @@ impl Config {
             auth: AuthConfig::default(),
             limits: Limits::default(),
             telemetry: TelemetryConfig::default(),
+            http: HttpConfig::default(),
             embedded: None,
         }
     }
@@ -192,14 +199,11 @@ impl Config {
             ["tls", ..] => {
                 return Err(setting.not_built("TLS", "Leave [tls] out and listen on loopback, behind something that speaks TLS."));
             }
-            ["http", ..] => return Err(setting.not_built("the HTTP listener", "Leave [http] out.")),
+            ["http", rest @ ..] => self.http.set(&rest.join("."), setting)?,
             ["s3" | "mount", ..] if catalog::is_storage_key(&setting.key()) => {
                 let key = setting.key();
                 let value = catalog::storage_value(&key, setting)?;
                 self.storage.insert(key, Secret::new(value));
-            }
-            ["offline_store" | "online_store" | "provider" | "entity_key_serialization_version", ..] => {
-                return Err(setting.not_built("a Feast feature_store.yaml", "Write project and catalogs as TOML."));
             }
             _ => return Err(setting.unknown(TOP_LEVEL.iter().chain(SECTIONS).chain(STORAGE_KEYS).copied())),
         }
@@ -228,6 +232,7 @@ impl Config {
         {
             return Err(ConfigError::ReservedCatalogName { name: name.clone() });
         }
+        self.http.check(&self.auth)?;
         self.auth.check(self.listen)
     }
 }

@@ -76,7 +76,15 @@ impl Display for Printed<'_> {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         };
-        writeln!(f, "\n[telemetry]\nlevel = {}\nformat = {}", quoted(&config.telemetry.level), quoted(format))
+        writeln!(f, "\n[telemetry]\nlevel = {}\nformat = {}", quoted(&config.telemetry.level), quoted(format))?;
+        let http = &config.http;
+        writeln!(f, "\n[http]")?;
+        if let Some(listen) = http.listen {
+            writeln!(f, "listen = {}", quoted(&listen.to_string()))?;
+        }
+        writeln!(f, "feast_api = {}", http.feast_api)?;
+        writeln!(f, "max_body_size = {}", size(Some(http.max_body_size)))?;
+        writeln!(f, "max_entity_rows = {}", http.max_entity_rows)
     }
 }
 

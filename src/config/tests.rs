@@ -116,12 +116,8 @@ fn unknown_keys_are_named_with_their_place_and_a_suggestion() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    for (text, words) in [
-        ("[tls]\n", "TLS"),
-        ("[tls]\ncert = \"c.pem\"\n", "TLS"),
-        ("[http]\nlisten = \"127.0.0.1:9464\"\n", "the HTTP listener"),
-        ("[auth]\nmethod = \"cert\"\n", "client certificates"),
-    ] {
+    for (text, words) in [("[tls]\n", "TLS"), ("[tls]\ncert = \"c.pem\"\n", "TLS"), ("[auth]\nmethod = \"cert\"\n", "client certificates")]
+    {
         let (message, hint) = refused(text);
         assert!(message.contains(&format!("asks for {words}, which this release does not have")), "{message}");
         assert!(!hint.is_empty(), "{message}");
@@ -277,4 +273,64 @@ fn sizes_and_times() {
         (format_duration(Duration::from_millis(1500)), format_duration(Duration::from_secs(60))),
         ("1500ms".to_owned(), "1min".to_owned())
     );
+}
+
+fn load_yaml(text: &str, environment: &[(&str, &str)]) -> Result<(Config, tempfile::TempDir), Report> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("feature_store.yaml");
+    std::fs::write(&file, text).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(Some(&file), environment, &Overrides::default()).map(|config| (config, folder)).map_err(Report::from)
+}
+
+#[test]
+fn feasts_file_is_understood() {
+    let text = "project: asgard_features\nregistry: data/registry.db\nprovider: local\noffline_store:\n    type: file\nentity_key_serialization_version: 2\n";
+    let (config, folder) = load_yaml(text, &[]).unwrap();
+    assert_eq!(config.project, "asgard_features");
+    assert_eq!(config.registry, format!("file://{}/data/featgres-registry", folder.path().display()));
+    assert!(config.embedded.is_some());
+    let text = "project: p\nregistry:\n  registry_type: file\n  path: s3://bucket/feast/registry.pb\nonline_store: {type: sqlite}\noffline_store:\n  type: feast.infra.offline_stores.contrib.trino_offline_store.trino.TrinoOfflineStore\n  host: trino.internal\n  port: 8443\n  http-scheme: https\n  catalog: lake\n  user: feast\n  auth:\n    type: basic\n    config: {username: fe, password: \"${TRINO_PASSWORD}\"}\n";
+    let (config, _) = load_yaml(text, &[("TRINO_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(config.registry, "s3://bucket/feast/featgres-registry");
+    let lake = &config.catalogs["lake"];
+    assert_eq!((lake.kind, lake.uri.as_str(), lake.catalog.as_str()), (CatalogKind::Trino, "https://trino.internal:8443", "lake"));
+    assert_eq!((lake.login("user"), lake.login("password")), (Some("fe"), Some("hunter2")));
+    assert!(!config.to_toml().contains("hunter2"));
+    let (config, folder) = load_yaml("project: p\nregistry:\n  registry_type: sql\n  path: postgresql://u:hunter2@h/d\n", &[]).unwrap();
+    assert_eq!(config.registry, format!("file://{}/featgres-registry", folder.path().display()));
+}
+
+#[test]
+fn what_featgres_cannot_take_over_from_feast_is_named() {
+    for (text, words) in [
+        ("project: p\noffline_store:\n  type: bigquery\n", "the offline store \"bigquery\""),
+        ("project: p\nregistry: gs://b/registry.db\n", "a registry on gs://"),
+        ("project: p\nauth:\n  type: oidc\n", "Feast's authentication"),
+        ("project: p\nregistri: x\n", "unknown setting \"registri\""),
+        ("- p\n", "a feature_store.yaml is a mapping"),
+        ("project: [\n", "feature_store.yaml:"),
+        ("project: p\noffline_store:\n  type: trino\n", "it has no host"),
+    ] {
+        let report = load_yaml(text, &[]).err().unwrap();
+        assert!(report.message.contains(words), "{}", report.message);
+    }
+    let report = load_yaml("project: p\n\nregistri: x\n", &[]).err().unwrap();
+    assert!(report.message.contains("feature_store.yaml:3:1"), "{}", report.message);
+}
+
+#[test]
+fn the_http_listener_needs_to_be_safe() {
+    let config = load("[http]\nlisten = \"0.0.0.0:9464\"\n").unwrap();
+    assert_eq!((config.http.listen.unwrap().port(), config.http.feast_api, config.http.max_body_size), (9464, false, 16 << 20));
+    assert!(load("[http]\nlisten = \"127.0.0.1:0\"\nfeast_api = true\n").is_ok());
+    assert!(refused("[http]\nlisten = \"0.0.0.0:1\"\nfeast_api = true\n").0.contains("\"trust\" is refused on 0.0.0.0:1"));
+    let scram = "[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\na = \"SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy\"\n";
+    let open = format!("{scram}[http]\nlisten = \"0.0.0.0:1\"\nfeast_api = true\n");
+    assert!(refused(&open).0.contains("would send passwords in the clear"));
+    assert!(load(&open.replace("[auth]\n", "[auth]\nallow_insecure = true\n")).is_ok());
+    assert_eq!(refused("[http]\nfeast_api = true\n").0, "http.feast_api is set, but http.listen is not");
+    let (message, hint) = refused("[http]\nport = 1\n");
+    assert_eq!(message, "f.toml:2:1: unknown setting \"http.port\"");
+    assert!(!hint.is_empty());
 }

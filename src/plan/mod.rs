@@ -5,6 +5,7 @@
 //! answers that are all there (`context`). DDL becomes a registry change (`define`), SHOW and DESCRIBE become rows (`show`).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::SqlParserOptions;
@@ -96,6 +97,8 @@ pub struct PlannedQuery {
     pub parameter_types: Vec<DataType>,
     /// What it reads, if it is a retrieval.
     pub retrieved: Option<Arc<Retrieved>>,
+    /// How long registry and catalogs took to tell what its names mean.
+    pub discovery: Duration,
 }
 
 impl Planner {
@@ -125,7 +128,9 @@ impl Planner {
         column_names::give(&mut statement);
         dialect::rewrite(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;
+        let asked = Instant::now();
         let resolved = Arc::new(self.resolve(&mentions, settings).await?);
+        let discovery = asked.elapsed();
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
         let mut parameters = Arc::new(parameters);
         if parameters.values.is_none() {
@@ -155,7 +160,7 @@ impl Planner {
         let columns =
             plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), Arc::clone(field))).collect();
         let retrieved = mentions.retrieval.then(|| Arc::new(settings.reads.retrieved(settings.registry.version)));
-        Ok(PlannedQuery { plan, columns, parameter_types, retrieved })
+        Ok(PlannedQuery { plan, columns, parameter_types, retrieved, discovery })
     }
 
     /// Plans the SELECT of an `AS SELECT` view: fixed settings, no parameters, no volatile functions, no temporary tables.

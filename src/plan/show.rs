@@ -12,7 +12,7 @@ use futures::future::join_all;
 use super::feature_view::field_id;
 use super::resolve::{own_pin, unknown_view};
 use super::{Planner, StatementSettings};
-use crate::catalog::{self, LiveView, Status, StoreState};
+use crate::catalog::{self, LiveView, SessionFacts, Status, StoreState};
 use crate::error::{Notice, Report, SqlState, perhaps_you_meant};
 use crate::pg_type::PgType;
 use crate::registry::{ColumnBinding, FeatureView, ViewSource, entity_definition, feature_view_definition};
@@ -203,6 +203,11 @@ impl Planner {
         }
         if table == "last_query" {
             state.last_query = settings.last.iter().flat_map(|last| last.tables.iter().cloned()).collect();
+        }
+        if table == "statements"
+            && let Some(facts) = settings.state.config().get_extension::<SessionFacts>()
+        {
+            state.statements = facts.server.statements();
         }
         if table == "registry_history" {
             state.history = settings.history.clone();

@@ -70,6 +70,9 @@ pub trait Backend: Send {
     /// The end of COPY's data; returns the tag.
     async fn copy_in_done(&mut self) -> Result<String, Report>;
 
+    /// Turning some of the statement's rows into bytes took this long.
+    fn encoded(&mut self, _time: Duration) {}
+
     /// The running statement is over: this many rows were sent, or it failed, in which case the transaction has failed as well.
     /// Also called with the errors of parse, bind and of the protocol inside a transaction.
     async fn finished(&mut self, outcome: Result<u64, &Report>);

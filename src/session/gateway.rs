@@ -2,22 +2,31 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::backend::{Authentication, Gateway, Interrupt, Limits, Startup, Tls};
 use super::engine;
+use super::readiness::LastReadiness;
 use super::session::Session;
-use crate::config::{AuthMethod, Config};
+use super::statistics::StatementStatistics;
+use crate::catalog::{ServerStatistics, StatementUse};
+use crate::config::{AuthConfig, AuthMethod, Config};
 use crate::error::{Report, SqlState};
 use crate::plan::Planner;
 use crate::registry::RegistryStore;
-use crate::telemetry::Counters;
+use crate::source::CacheCounts;
+use crate::table::FooterCache;
+use crate::telemetry::{CacheUse, Counters, Gauges, StoreUse};
+
+/// Numbers of sessions that are not connections of the wire begin here; the wire counts from 1.
+const FIRST_CALL: i32 = 1 << 30;
 
 /// A running gateway.
 pub struct FeatureGateway {
@@ -31,9 +40,16 @@ pub struct FeatureGateway {
     pub runtime: Arc<RuntimeEnv>,
     /// Fixed settings, for `AS SELECT` views.
     pub view_state: Arc<SessionState>,
+    /// Who may connect; SIGHUP puts another in its place.
+    auth: RwLock<Arc<AuthConfig>>,
     sessions: Arc<Mutex<HashMap<i32, Connected>>>,
     /// What happened since the start.
     pub counters: Counters,
+    /// What kinds of statements cost since the start.
+    pub statistics: StatementStatistics,
+    pub(super) last_readiness: LastReadiness,
+    stopping: AtomicBool,
+    calls: AtomicI32,
 }
 
 /// One connected client, as others see it.
@@ -59,7 +75,21 @@ impl FeatureGateway {
     /// A gateway over an open registry and catalogs.
     pub fn new(config: Config, registry: Arc<RegistryStore>, planner: Planner, runtime: Arc<RuntimeEnv>) -> Self {
         let view_state = Arc::new(engine::view_state(&runtime));
-        Self { config, registry, planner, runtime, view_state, sessions: Arc::default(), counters: Counters::default() }
+        let auth = RwLock::new(Arc::new(config.auth.clone()));
+        Self {
+            config,
+            registry,
+            planner,
+            runtime,
+            view_state,
+            auth,
+            sessions: Arc::default(),
+            counters: Counters::default(),
+            statistics: StatementStatistics::default(),
+            last_readiness: LastReadiness::default(),
+            stopping: AtomicBool::new(false),
+            calls: AtomicI32::new(FIRST_CALL),
+        }
     }
 
     /// The server's memory.
@@ -93,8 +123,57 @@ impl FeatureGateway {
         self.sessions.lock().iter().map(|(process_id, client)| (*process_id, client.user.clone())).collect()
     }
 
+    /// The gateway is about to stop: it says so to whoever asks whether it is ready, and takes no more calls.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`FeatureGateway::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Who may connect from now on; sessions that are open stay.
+    pub fn set_auth(&self, auth: AuthConfig) {
+        *self.auth.write() = Arc::new(auth);
+    }
+
+    /// A number for a session that no connection of the wire has.
+    pub(super) fn next_call(&self) -> i32 {
+        let next = |number: i32| Some(number.checked_add(1).unwrap_or(FIRST_CALL));
+        self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(FIRST_CALL)
+    }
+
+    /// What a scrape shows besides the counters.
+    pub fn gauges(&self) -> Gauges {
+        let sources = &self.planner.sources;
+        let stores = sources.names().into_iter().filter_map(|name| sources.catalog(name).ok()).map(|catalog| {
+            let counts = catalog.storage().request_counts();
+            let requests = [("get", counts.gets), ("head", counts.heads), ("list", counts.lists), ("put", counts.puts)];
+            (catalog.name().to_owned(), StoreUse { requests, bytes: counts.bytes })
+        });
+        let cache = |counts: CacheCounts| CacheUse { hits: counts.hits, misses: counts.misses, bytes: counts.bytes };
+        let caches = [("metadata", cache(sources.cache_counts())), ("footers", cache(FooterCache::process().counts()))];
+        let uptime = self.planner.clock.now_micros().saturating_sub(self.planner.facts.started_at);
+        Gauges {
+            connections_open: self.sessions.lock().len() as u64,
+            memory_reserved: self.runtime.memory_pool.reserved() as u64,
+            memory_limit: self.config.limits.memory,
+            registry_version: self.registry.current().version,
+            uptime_seconds: uptime as f64 / 1e6,
+            caches: caches.to_vec(),
+            stores: stores.collect(),
+        }
+    }
+
     fn with(&self, process_id: i32, act: impl FnOnce(&Connected)) -> bool {
         self.sessions.lock().get(&process_id).map(act).is_some()
+    }
+}
+
+impl ServerStatistics for FeatureGateway {
+    fn statements(&self) -> Vec<StatementUse> {
+        self.statistics.all()
     }
 }
 
@@ -116,6 +195,7 @@ impl Gateway for SharedGateway {
         let connected = Connected { secret: startup.secret.clone(), interrupt: Arc::clone(&interrupt), user: startup.user.clone() };
         gateway.sessions.lock().insert(startup.process_id, connected);
         let registration = Registration { sessions: Arc::clone(&gateway.sessions), process_id: startup.process_id };
+        gateway.counters.connection();
         Session::open(Arc::clone(gateway), startup, interrupt, registration)
     }
 
@@ -128,11 +208,10 @@ impl Gateway for SharedGateway {
     }
 
     fn authentication(&self, user: &str) -> Authentication {
-        match self.0.config.auth.method {
+        let auth = Arc::clone(&self.0.auth.read());
+        match auth.method {
             AuthMethod::Trust => Authentication::Trust,
-            AuthMethod::ScramSha256 => {
-                Authentication::Scram(self.0.config.auth.users.get(user).map(|verifier| verifier.expose().to_owned()))
-            }
+            AuthMethod::ScramSha256 => Authentication::Scram(auth.users.get(user).map(|verifier| verifier.expose().to_owned())),
         }
     }
 

@@ -4,24 +4,32 @@
 //! kind is it) to `query`, `tables` or `settings`; `transaction` says what of its effects can be taken back.
 
 mod backend;
+mod calls;
 mod copy;
 mod engine;
+mod entity_rows;
 mod gateway;
 mod memory;
+mod password;
 mod query;
+mod readiness;
 mod response;
 #[allow(clippy::module_inception)]
 mod session;
 mod settings;
 mod statement;
+mod statistics;
 mod tables;
 mod temp_tables;
 mod transaction;
 mod vars;
+mod work;
 
 pub use crate::pg_format::OutputSettings;
 pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup, Tls};
+pub use calls::{Answer, CreatedView, DefinedFeature, LatestFeatures, StoreStatus, ViewDefinition};
 pub use gateway::{FeatureGateway, SharedGateway};
+pub use readiness::{CatalogHealth, Readiness};
 pub use response::{Column, CopyFormat, CopyOptions, Notice, Response, Rows, TransactionStatus};
 pub use session::Session;
 pub use vars::{SERVER_VERSION, SessionVars};

@@ -1,6 +1,7 @@
 //! Queries: from a statement's tree to rows that stream, and to the shape that Describe gives.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -21,6 +22,7 @@ use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
 use crate::plan::{self, Parameters, PlannedQuery, Retrieved};
 use crate::sql::{Show, Statement, StatementText};
+use crate::telemetry::Phase;
 
 /// A query's columns, and its rows from the first one on.
 type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
@@ -73,12 +75,16 @@ impl Session {
     }
 
     async fn ready(&self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Ready, Report> {
+        let began = Instant::now();
         let view = self.view_of_registry(mentions_history(text)).await?;
         let planned = {
             let settings = view.settings(self, text);
             self.gateway.planner.query(sql, parameters, &settings).await?
         };
         let physical = view.state.create_physical_plan(&planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
+        let counters = &self.gateway.counters;
+        counters.took(Phase::Discovery, planned.discovery);
+        counters.took(Phase::Planning, began.elapsed().saturating_sub(planned.discovery));
         Ok(Ready { physical, columns: columns(&planned), view, retrieved: planned.retrieved })
     }
 
@@ -86,6 +92,7 @@ impl Session {
         let pool = Arc::new(StatementPool::new(self.gateway.memory(), self.gateway.memory_per_query()));
         if let Some(running) = &mut self.running {
             running.pool = Some(Arc::clone(&pool));
+            running.plan = Some(Arc::clone(&ready.physical));
         }
         if let Some(retrieved) = ready.retrieved {
             self.last_retrieval = Some(retrieved);
@@ -109,7 +116,14 @@ impl Session {
                 }
                 None
             });
-        let rows = stream.map(|batch| Some(batch.map_err(|failure| plan::without_position(&failure))));
+        let (gateway, began) = (Arc::clone(&self.gateway), self.running.as_ref().map(|running| running.began));
+        let mut waiting = began;
+        let rows = stream.map(move |batch| {
+            if let Some(began) = waiting.take() {
+                gateway.counters.took(Phase::FirstRow, began.elapsed());
+            }
+            Some(batch.map_err(|failure| plan::without_position(&failure)))
+        });
         Ok(rows.chain(told).filter_map(std::future::ready).boxed())
     }
 

@@ -13,6 +13,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
+use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 
 use super::backend::{Backend, Interrupt, Startup};
@@ -117,6 +118,10 @@ pub(super) struct Running {
     pub began: Instant,
     /// The memory that it uses, once it runs operators.
     pub pool: Option<Arc<StatementPool>>,
+    /// What it runs, for what it has read and how long it took.
+    pub plan: Option<Arc<dyn ExecutionPlan>>,
+    /// Time that went into encoding its rows.
+    pub encoding: Duration,
 }
 
 impl Session {
@@ -147,6 +152,7 @@ impl Session {
             process_id: startup.process_id,
             version: super::vars::version(),
             settings: Arc::new(SharedVars(Arc::clone(&vars))),
+            server: Arc::clone(&gateway) as _,
         });
         let mut state = engine::state(&gateway.runtime, session_functions(&facts));
         // The system catalog shows who asks.
@@ -406,6 +412,12 @@ impl Backend for Session {
     async fn copy_in_done(&mut self) -> Result<String, Report> {
         let rows = self.finish_copy()?;
         Ok(format!("COPY {rows}"))
+    }
+
+    fn encoded(&mut self, time: Duration) {
+        if let Some(running) = &mut self.running {
+            running.encoding += time;
+        }
     }
 
     async fn finished(&mut self, outcome: Result<u64, &Report>) {

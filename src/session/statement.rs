@@ -4,7 +4,7 @@
 //! registry are durable before the tag is given, unless a transaction holds them until its COMMIT.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statemen
 use super::response::{Column, Response, Rows};
 use super::session::{Prepared, Running, Session};
 use super::transaction::RegistryWork;
+use super::work::PlanWork;
 use super::{engine, settings, tables};
 use crate::error::{Notice, Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
@@ -21,7 +22,7 @@ use crate::pg_type::PgType;
 use crate::plan::{Parameters, StatementSettings};
 use crate::registry::{HistoryEntry, RegistryChange, RegistrySnapshot};
 use crate::sql::{ObjectKind, Show, Statement, StatementText};
-use crate::telemetry::StatementLine;
+use crate::telemetry::{Phase, StatementLine};
 
 /// A statement about to run.
 pub(super) struct Parsed {
@@ -56,7 +57,8 @@ pub(super) fn ends_transaction(statement: &StatementText) -> bool {
 impl Session {
     /// Notes what runs, for the log.
     pub(super) fn begin_statement(&mut self, statement: &StatementText) {
-        self.running = Some(Running { text: statement.text.clone(), began: Instant::now(), pool: None });
+        let text = crate::sql::without_passwords(&statement.text).into_owned();
+        self.running = Some(Running { text, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
     }
 
     /// Runs a statement to its answer.
@@ -67,7 +69,7 @@ impl Session {
         match &parsed.statement.statement {
             Statement::CreateEntity(create) => {
                 let change = self.gateway.planner.create_entity(create)?;
-                self.change(change, &parsed).await?;
+                self.change(change, parsed.statement.text.clone()).await?;
                 Ok(done("CREATE ENTITY"))
             }
             Statement::CreateFeatureView(create) => {
@@ -76,12 +78,12 @@ impl Session {
                     let settings = view.settings(self, &parsed.text);
                     self.gateway.planner.create_feature_view(create, &settings).await?
                 };
-                self.change(change, &parsed).await?;
+                self.change(change, parsed.statement.text.clone()).await?;
                 Ok(done("CREATE FEATURE VIEW"))
             }
             Statement::Drop(drop) => {
                 let change = self.gateway.planner.drop_objects(drop)?;
-                self.change(change, &parsed).await?;
+                self.change(change, parsed.statement.text.clone()).await?;
                 Ok(done(match drop.kind {
                     ObjectKind::Entity => "DROP ENTITY",
                     ObjectKind::FeatureView => "DROP FEATURE VIEW",
@@ -259,8 +261,7 @@ impl Session {
     }
 
     /// Makes a registry change, now or at the transaction's COMMIT.
-    async fn change(&mut self, change: RegistryChange, parsed: &Parsed) -> Result<(), Report> {
-        let text = parsed.statement.text.clone();
+    pub(super) async fn change(&mut self, change: RegistryChange, text: String) -> Result<(), Report> {
         if !self.transaction.holds() {
             let (_, notices) = self.gateway.registry.commit_autocommit(&[change], &self.user, &text).await?;
             self.notices.lock().extend(notices.into_iter().map(Notice::plain));
@@ -341,14 +342,26 @@ impl Session {
         let Some(running) = self.running.take() else { return };
         let rows = outcome.as_ref().ok().copied().unwrap_or(0);
         let error = outcome.err();
-        self.gateway.counters.statement(rows, error.map(|report| report.sqlstate));
+        let (time, sqlstate) = (running.began.elapsed(), error.map(|report| report.sqlstate));
+        let done = running.plan.as_ref().map(PlanWork::of).unwrap_or_default();
+        let counters = &self.gateway.counters;
+        counters.statement(rows, done.work, sqlstate);
+        counters.took(Phase::Statement, time);
+        let encoding = Some(running.encoding).filter(|time| !time.is_zero());
+        for (phase, time) in [(Phase::Scan, done.scan), (Phase::Join, done.join), (Phase::Encode, encoding)] {
+            if let Some(time) = time {
+                counters.took(phase, time);
+            }
+        }
+        self.gateway.statistics.add(&self.user, &running.text, time, rows, done.work, sqlstate);
         let snapshots = self.transaction.pinned.snapshot_ids();
         let line = StatementLine {
             session: self.process_id,
             user: &self.user,
             text: &running.text,
-            duration: running.began.elapsed(),
+            duration: time,
             rows,
+            work: done.work,
             peak_memory: running.pool.map_or(0, |pool| pool.peak() as u64),
             snapshots: &snapshots,
             error,

@@ -353,7 +353,7 @@ impl Session {
 }
 
 /// `SELECT columns FROM table`.
-fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Query, Report> {
+pub(super) fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Query, Report> {
     let items = if columns.is_empty() { "*" } else { "1" };
     let text = format!("SELECT {items} FROM t");
     // The shape comes from the parser, the names are put into the tree: none is printed to be parsed again.

@@ -5,6 +5,7 @@
 //! line 1 always: [`position_of`] reads them.
 
 mod ast;
+mod constants;
 mod definitions;
 mod dialect;
 mod display;
@@ -20,6 +21,7 @@ pub use ast::{
     ColumnRename, CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition,
     ObjectKind, PinClause, Show, SourceClause, SourceName, Statement, StatementText, WithOption,
 };
+pub use constants::{without_constants, without_passwords};
 pub use error::SqlError;
 pub use parser::{parse, parse_entity_query};
 pub use tokens::{STACK_SIZE, position_of};

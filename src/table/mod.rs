@@ -38,6 +38,7 @@ pub use error::TableError;
 pub use feature_rows::SnapshotFeatureRows;
 pub use footer_cache::FooterCache;
 pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, ROW_ID_COLUMN, SnapshotTable, TableOptions};
+pub use scan_exec::SnapshotScanExec;
 pub use schema::{UNSUPPORTED_TYPE, arrow_field};
 
 #[cfg(test)]

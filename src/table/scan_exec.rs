@@ -79,6 +79,11 @@ impl SnapshotScanExec {
     pub fn new(input: Arc<dyn ExecutionPlan>, summary: ScanSummary, statistics: Statistics, deletes: MemoryReservation) -> Self {
         Self { input, summary, statistics: Arc::new(statistics), deletes: Arc::new(deletes) }
     }
+
+    /// What EXPLAIN says of it.
+    pub fn summary(&self) -> &ScanSummary {
+        &self.summary
+    }
 }
 
 impl DisplayAs for SnapshotScanExec {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::counters::Work;
 use crate::error::{Report, SqlState};
 
 /// How many characters of a statement's text are logged.
@@ -22,6 +23,8 @@ pub struct StatementLine<'a> {
     pub rows: u64,
     /// Most memory that was reserved at a time, in bytes.
     pub peak_memory: u64,
+    /// What it read.
+    pub work: Work,
     /// Snapshots that were read.
     pub snapshots: &'a [i64],
     /// How it failed, if it did.
@@ -42,6 +45,9 @@ impl StatementLine<'_> {
                     user = self.user,
                     duration_ms,
                     rows = self.rows,
+                    bytes_read = self.work.bytes_read,
+                    files_read = self.work.files_read,
+                    files_pruned = self.work.files_pruned,
                     peak_memory = self.peak_memory,
                     snapshots = ?self.snapshots,
                     sqlstate,

@@ -203,7 +203,9 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             let now = if taken < batch.num_rows() { batch.slice(0, taken) } else { batch.clone() };
             let mut row = 0;
             while row < taken {
+                let began = Instant::now();
                 row = sink.write(&now, row, &mut self.socket.output)?;
+                self.session.encoded(began.elapsed());
                 if self.socket.output.len() >= FLUSH_AT {
                     self.socket.flush_guarded(&self.interrupt, deadline).await?;
                 }

@@ -5,6 +5,9 @@
 mod catalog;
 mod clients;
 mod examples;
+mod http;
+mod import_feast;
+mod operating;
 mod session;
 mod slt;
 mod sources;

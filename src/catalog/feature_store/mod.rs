@@ -6,6 +6,7 @@ use arrow::datatypes::IntervalMonthDayNano;
 use arrow::record_batch::RecordBatch;
 
 use super::columns::Columns;
+use super::functions::StatementUse;
 use crate::registry::{
     ColumnBinding, FeatureView, HistoryEntry, RegistrySnapshot, TimeToLive, ViewSource, entity_definition, feature_view_definition,
 };
@@ -51,6 +52,8 @@ pub struct StoreState {
     pub status: Status,
     /// What this client's last retrieval read.
     pub last_query: Vec<RetrievedTable>,
+    /// What kinds of statements cost; empty where nobody asked.
+    pub statements: Vec<StatementUse>,
 }
 
 /// A table that a retrieval read.
@@ -97,6 +100,7 @@ pub fn relation(name: &str, registry: &RegistrySnapshot, state: &StoreState) -> 
             .texts("request_columns", std::iter::empty::<Vec<&str>>())
             .finish(0),
         "registry_history" => registry_history(&state.history),
+        "statements" => statements(&state.statements),
         "status" => status(registry, &state.status),
         _ => return None,
     })
@@ -181,6 +185,25 @@ fn registry_history(history: &[HistoryEntry]) -> RecordBatch {
         .text("role", history.iter().map(|entry| Some(&entry.role)))
         .text("statement", history.iter().map(|entry| Some(&entry.statement)))
         .finish(history.len())
+}
+
+/// One row per kind of statement: times are milliseconds, as in `pg_stat_statements`.
+pub fn statements(statements: &[StatementUse]) -> RecordBatch {
+    let count = |number: u64| i64::try_from(number).ok();
+    Columns::default()
+        .text("role", statements.iter().map(|kind| Some(&kind.role)))
+        .text("query", statements.iter().map(|kind| Some(&kind.query)))
+        .bigint("calls", statements.iter().map(|kind| count(kind.calls)))
+        .bigint("errors", statements.iter().map(|kind| count(kind.errors)))
+        .bigint("rows", statements.iter().map(|kind| count(kind.rows)))
+        .double("total_exec_time", statements.iter().map(|kind| Some(kind.total_ms)))
+        .double("mean_exec_time", statements.iter().map(|kind| (kind.calls > 0).then(|| kind.total_ms / kind.calls as f64)))
+        .double("min_exec_time", statements.iter().map(|kind| Some(kind.min_ms)))
+        .double("max_exec_time", statements.iter().map(|kind| Some(kind.max_ms)))
+        .bigint("bytes_read", statements.iter().map(|kind| count(kind.bytes_read)))
+        .bigint("files_read", statements.iter().map(|kind| count(kind.files_read)))
+        .bigint("files_pruned", statements.iter().map(|kind| count(kind.files_pruned)))
+        .finish(statements.len())
 }
 
 /// One row.

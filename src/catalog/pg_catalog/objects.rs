@@ -21,8 +21,8 @@ const FIRST_NORMAL_OID: u32 = 16384;
 pub const SCHEMAS: [(&str, u32); 5] =
     [("pg_catalog", 11), ("pg_toast", 99), ("public", 2200), ("information_schema", 12404), ("feature_store", 16384)];
 /// The relations of `feature_store`.
-const FEATURE_STORE: [&str; 7] =
-    ["entities", "feature_services", "feature_views", "features", "on_demand_feature_views", "registry_history", "status"];
+const FEATURE_STORE: [&str; 8] =
+    ["entities", "feature_services", "feature_views", "features", "on_demand_feature_views", "registry_history", "statements", "status"];
 
 /// One relation.
 #[derive(Debug)]

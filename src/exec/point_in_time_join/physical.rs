@@ -65,6 +65,16 @@ impl PointInTimeJoinExec {
         Ok(Self::over(input, Arc::new(join)))
     }
 
+    /// The plans of lookups that are relations, each once: they are no children of the node, but what they read is read for it.
+    pub fn relations(&self) -> impl Iterator<Item = &Arc<dyn ExecutionPlan>> {
+        let lookups = &self.join.lookups;
+        lookups.iter().enumerate().filter_map(move |(place, lookup)| {
+            let first = !lookups.iter().take(place).any(|other| Arc::ptr_eq(&other.rows, &lookup.rows));
+            let relation = (lookup.rows.as_ref() as &dyn Any).downcast_ref::<RelationRows>()?;
+            relation.physical_plan().filter(|_| first)
+        })
+    }
+
     fn over(input: Arc<dyn ExecutionPlan>, join: Arc<Join>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&join.schema)),

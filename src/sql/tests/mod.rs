@@ -1,5 +1,6 @@
 //! Statements in, trees, positions and words out.
 
+mod constants;
 mod definitions;
 mod intervals;
 mod limits;

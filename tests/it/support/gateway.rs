@@ -17,6 +17,8 @@ use tokio_postgres::{Client, NoTls};
 pub struct TestGateway {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it answers HTTP, if it does.
+    pub http: Option<SocketAddr>,
     /// What its sessions share.
     pub gateway: Arc<FeatureGateway>,
     folder: tempfile::TempDir,
@@ -44,12 +46,13 @@ impl TestGateway {
     pub async fn serve(folder: tempfile::TempDir, config: Config) -> Result<Self, Report> {
         let server = Server::open(config).await?;
         let address = server.address()?;
+        let http = server.http_address();
         let gateway = Arc::clone(server.gateway());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        Ok(Self { address, gateway, folder, stop: Some(stop) })
+        Ok(Self { address, http, gateway, folder, stop: Some(stop) })
     }
 
     /// The folder of warehouse and registry.
@@ -67,6 +70,11 @@ impl TestGateway {
         let catalog = config.catalogs.get("iceberg").expect("the embedded catalog");
         let sqlite = catalog.sqlite_path().expect("a path");
         Warehouse::open(&catalog.catalog, &sqlite, &folder.join("warehouse"), Arc::new(SystemClock)).expect("a warehouse")
+    }
+
+    /// The URL of a path of its HTTP listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http.expect("an HTTP listener"))
     }
 
     /// The connection string.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use featgres::demo::warehouse::Warehouse;
@@ -73,6 +73,7 @@ pub fn schema(columns: &[(&str, &str)]) -> Schema {
             "bigint" => DataType::Int64,
             "double" => DataType::Float64,
             "text" => DataType::Utf8,
+            "boolean" => DataType::Boolean,
             "timestamptz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             other => panic!("no type {other} here"),
         };
@@ -92,6 +93,7 @@ pub fn batch(schema: &Schema, rows: &[Cells]) -> RecordBatch {
             DataType::Float64 => {
                 Arc::new(cells.map(|cell| cell.map(|text| text.parse::<f64>().expect("a number"))).collect::<Float64Array>())
             }
+            DataType::Boolean => Arc::new(cells.map(|cell| cell.map(|text| text == "true")).collect::<BooleanArray>()),
             DataType::Timestamp(..) => {
                 let micros = |text: &str| {
                     arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text).expect("a timestamp").timestamp_micros()

@@ -1,0 +1,29 @@
+//! Which status each kind of error has.
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+
+use super::error::Refusal;
+use crate::error::{Report, SqlState};
+
+#[test]
+fn statuses_follow_the_sqlstate() {
+    for (sqlstate, status) in [
+        (SqlState::INVALID_PARAMETER_VALUE, StatusCode::BAD_REQUEST),
+        (SqlState::UNDEFINED_COLUMN, StatusCode::BAD_REQUEST),
+        (SqlState::DATATYPE_MISMATCH, StatusCode::BAD_REQUEST),
+        (SqlState::INVALID_PASSWORD, StatusCode::UNAUTHORIZED),
+        (SqlState::INSUFFICIENT_PRIVILEGE, StatusCode::FORBIDDEN),
+        (SqlState::UNDEFINED_TABLE, StatusCode::NOT_FOUND),
+        (SqlState::INVALID_SCHEMA_NAME, StatusCode::NOT_FOUND),
+        (SqlState::DUPLICATE_TABLE, StatusCode::CONFLICT),
+        (SqlState::SERIALIZATION_FAILURE, StatusCode::CONFLICT),
+        (SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION, StatusCode::SERVICE_UNAVAILABLE),
+        (SqlState::TOO_MANY_CONNECTIONS, StatusCode::SERVICE_UNAVAILABLE),
+        (SqlState::INTERNAL_ERROR, StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
+        let response = Refusal::from(Report::new(sqlstate, "no")).into_response();
+        assert_eq!(response.status(), status, "{sqlstate}");
+        assert_eq!(response.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED);
+    }
+}
