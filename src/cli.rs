@@ -35,7 +35,7 @@ enum Command {
     ///
     /// Without a file, and without FEATGRES_… variables, an embedded warehouse in ./featgres-data is created and served.
     /// SIGTERM stops accepting, lets running statements finish within `shutdown_timeout`, cancels the rest, and exits with 0.
-    /// SIGHUP reads the configuration again and takes over its users and its log level; what else changed needs a restart.
+    /// SIGHUP reads the configuration again and takes over its users and its log level, and reads certificates again; what else changed needs a restart.
     Serve(ConfigArguments),
     /// Write sample tables, serve them, run the quickstart over the socket, and stay up.
     ///

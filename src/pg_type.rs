@@ -5,8 +5,8 @@
 //! encodes: it follows the data type, except where the field says more (`ARROW:extension:name` tells a uuid from other fixed
 //! bytes; [`PG_TYPE_KEY`] lets the catalog call a column `name`, `oid` or `"char"`).
 //!
-//! Arrow has types PostgreSQL lacks. They take the next wider one that holds every value: unsigned integers the next signed,
-//! `u64` numeric, half floats float4, structs and maps jsonb. A list of lists is, as in PostgreSQL, an array of the innermost
+//! Arrow has types PostgreSQL lacks. They take the next wider one that holds every value: unsigned integers the next signed
+//! (but `u32` oid, since only the catalog has it), `u64` numeric, half floats float4, structs and maps jsonb. A list of lists is, as in PostgreSQL, an array of the innermost
 //! element. Lookups cost a scan of some sixty entries and happen per column or per name, never per value.
 
 use std::sync::Arc;
@@ -209,7 +209,9 @@ impl PgType {
             DataType::Boolean => PgType::BOOL,
             DataType::Int8 | DataType::Int16 | DataType::UInt8 => PgType::INT2,
             DataType::Int32 | DataType::UInt16 => PgType::INT4,
-            DataType::Int64 | DataType::UInt32 => PgType::INT8,
+            DataType::Int64 => PgType::INT8,
+            // Nothing but the catalog has them.
+            DataType::UInt32 => PgType::OID,
             DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => {
                 PgType::NUMERIC
             }
@@ -356,7 +358,8 @@ impl PgType {
     /// A nullable field of [`PgType::arrow`], with the metadata that makes [`PgType::of`] give this type back.
     pub fn arrow_field(self, name: &str) -> Field {
         let field = Field::new(name, self.arrow(), true);
-        if PgType::of(&field) == self {
+        // An oid says so: `'t'::regclass::oid` is to be one, and the operand's type would be kept where nothing is said.
+        if PgType::of(&field) == self && self != PgType::OID {
             return field;
         }
         let metadata = match self {
@@ -376,7 +379,8 @@ impl PgType {
             | DataType::Decimal64(precision, scale)
             | DataType::Decimal128(precision, scale)
             | DataType::Decimal256(precision, scale)
-                if *scale >= 0 =>
+                // What an unbounded numeric is planned with says nothing of its values.
+                if *scale >= 0 && (*precision, *scale) != (NUMERIC_PRECISION, NUMERIC_SCALE) =>
             {
                 numeric_typmod(u16::from(*precision), *scale)
             }

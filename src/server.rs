@@ -18,8 +18,9 @@ use crate::error::{Report, SqlState};
 use crate::plan::{Planner, StoreFacts};
 use crate::registry::RegistryStore;
 use crate::session::{FeatureGateway, SharedGateway};
-use crate::source::{FileCache, SourceCatalog, Sources, sql, trino};
+use crate::source::{FileCache, SourceCatalog, Sources, nessie, rest, sql, trino};
 use crate::storage::Storage;
+use crate::wire::tls::ServedTls;
 
 /// What answers that were stopped have to be told so.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub struct Server {
     listener: TcpListener,
     http: Option<TcpListener>,
     gateway: Arc<FeatureGateway>,
+    tls: Option<Arc<ServedTls>>,
     shutdown_timeout: Duration,
 }
 
@@ -37,6 +39,7 @@ impl Server {
     pub async fn open(config: Config) -> Result<Self, Report> {
         // Two crypto providers are linked (a Trino client brings the other); this one serves all of TLS. It may be there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = served_tls(&config)?;
         let runtime = runtime(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = Storage::new(config.registry_properties())?;
@@ -58,7 +61,7 @@ impl Server {
         };
         let shutdown_timeout = config.shutdown_timeout;
         let gateway = Arc::new(FeatureGateway::new(config, registry, planner, runtime));
-        Ok(Self { listener, http, gateway, shutdown_timeout })
+        Ok(Self { listener, http, gateway, tls, shutdown_timeout })
     }
 
     /// The address that it listens on: a port of 0 in the configuration is a real one here.
@@ -76,9 +79,14 @@ impl Server {
         &self.gateway
     }
 
+    /// The certificate that is served, if there is one; its files can be read again.
+    pub fn tls(&self) -> Option<&Arc<ServedTls>> {
+        self.tls.as_ref()
+    }
+
     /// Serves until `stop` is done; then refuses new clients, lets statements finish within `shutdown_timeout`, and ends the rest with 57P01.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Report> {
-        let Self { listener, http, gateway, shutdown_timeout } = self;
+        let Self { listener, http, gateway, tls, shutdown_timeout } = self;
         let http = http.map(|listener| {
             let (done, ended) = oneshot::channel::<()>();
             // A sender that is gone means the same as one that has sent.
@@ -93,7 +101,7 @@ impl Server {
             stopping.stop();
             let _ = noted.set(Instant::now());
         };
-        crate::wire::serve(listener, Arc::new(SharedGateway(Arc::clone(&gateway))), stop, shutdown_timeout).await;
+        crate::wire::serve(listener, Arc::new(SharedGateway(Arc::clone(&gateway))), tls, stop, shutdown_timeout).await;
         if let Some((done, serving)) = http {
             let left = shutdown_timeout.saturating_sub(began.get().map(Instant::elapsed).unwrap_or_default());
             stop_http(&gateway, done, serving, left).await;
@@ -119,6 +127,12 @@ async fn bind(address: SocketAddr, otherwise: &str) -> Result<TcpListener, Repor
         Report::new(SqlState::CONFIG_FILE_ERROR, format!("cannot listen on {address}: {failure}"))
             .hint(format!("Another process may use the address; {otherwise}."))
     })
+}
+
+/// The configured certificate: whole, or the server does not start.
+pub fn served_tls(config: &Config) -> Result<Option<Arc<ServedTls>>, Report> {
+    let load = |tls| ServedTls::load(tls, tls.is_required(config.listen)).map(Arc::new);
+    Ok(config.tls.as_ref().map(load).transpose()?)
 }
 
 /// The engine's memory and disk.
@@ -151,10 +165,9 @@ fn sources(config: &Config) -> Result<Sources, Report> {
 pub fn catalog(config: &CatalogConfig, cache: &Arc<FileCache>) -> Result<Arc<dyn SourceCatalog>, Report> {
     let storage = Storage::new(config.storage_properties())?;
     match config.kind {
-        CatalogKind::Sql => Ok(sql::open(&config.name, &config.uri, &config.catalog, storage)?),
+        CatalogKind::Sql => Ok(sql::open_configured(config, storage)?),
         CatalogKind::Trino => Ok(trino::open(config, storage, Arc::clone(cache))?),
-        CatalogKind::Nessie | CatalogKind::Rest => {
-            Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("catalogs of type \"{}\" are not supported", config.kind.name())))
-        }
+        CatalogKind::Nessie => Ok(nessie::open(config, storage)?),
+        CatalogKind::Rest => Ok(rest::open(config, storage)?),
     }
 }

@@ -1,19 +1,25 @@
 //! Functions that know the session: who asks, where, under which settings; and `pg_sleep`, for tests of cancel.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use async_trait::async_trait;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use parking_lot::Mutex;
+
+use super::backends::{Lock, Signal, Terminate};
 use crate::error::{Report, SqlState};
+use crate::pg_type::PG_TYPE_KEY;
 
 /// A session's settings, as functions reach them.
 pub trait Settings: Send + Sync {
@@ -73,6 +79,66 @@ pub struct SessionFacts {
     pub settings: Arc<dyn Settings>,
     /// The server that it is a session of.
     pub server: Arc<dyn ServerStatistics>,
+    /// Its open cursors.
+    pub cursors: Arc<Mutex<Vec<CursorFacts>>>,
+    /// All who are connected.
+    pub backends: Arc<dyn Backends>,
+}
+
+/// A row of `pg_cursors`.
+#[derive(Debug, Clone)]
+pub struct CursorFacts {
+    /// Its name.
+    pub name: String,
+    /// The statement that declared it.
+    pub statement: String,
+    /// WITH HOLD.
+    pub is_holdable: bool,
+    /// BINARY.
+    pub is_binary: bool,
+    /// SCROLL.
+    pub is_scrollable: bool,
+    /// When, in microseconds since 1970.
+    pub declared_at: i64,
+}
+
+/// A row of `pg_stat_activity`. Times are microseconds since 1970.
+#[derive(Debug, Clone, Default)]
+pub struct BackendFacts {
+    /// The connection's number.
+    pub process_id: i32,
+    /// The role.
+    pub user: String,
+    /// `application_name`.
+    pub application_name: String,
+    /// The client's address.
+    pub client: Option<SocketAddr>,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// `active`, `idle`, `idle in transaction`, …
+    pub state: &'static str,
+    /// The statement that runs, or ran last; none where the asking role may not see it.
+    pub query: Option<String>,
+    /// Since when it is connected.
+    pub backend_start: i64,
+    /// Since when its transaction goes on.
+    pub xact_start: Option<i64>,
+    /// When the statement began.
+    pub query_start: Option<i64>,
+    /// Since when it is in its state.
+    pub state_change: i64,
+}
+
+/// All connections, as one of them may see and stop them.
+pub trait Backends: Send + Sync {
+    /// `pg_cancel_backend`: whether there is such a connection; 42501 for another role's.
+    fn cancel(&self, process_id: i32) -> std::result::Result<bool, Report>;
+    /// `pg_terminate_backend`: the same.
+    fn terminate(&self, process_id: i32) -> std::result::Result<bool, Report>;
+    /// Whether a connection of this number is there.
+    fn is_connected(&self, process_id: i32) -> bool;
+    /// Who is connected.
+    fn all(&self) -> Vec<BackendFacts>;
 }
 
 /// The functions of one session.
@@ -109,6 +175,9 @@ pub fn session_functions(facts: &SessionFacts) -> Vec<Arc<ScalarUDF>> {
     functions.push(Arc::new(ScalarUDF::new_from_impl(Setting::new("current_setting", facts))));
     functions.push(Arc::new(ScalarUDF::new_from_impl(Setting::new("set_config", facts))));
     functions.push(Arc::new(AsyncScalarUDF::new(Arc::new(Sleep::default())).into_scalar_udf()));
+    functions.push(Arc::new(ScalarUDF::new_from_impl(Signal::new(facts))));
+    functions.push(Arc::new(AsyncScalarUDF::new(Arc::new(Terminate::new(facts))).into_scalar_udf()));
+    functions.extend(Lock::all().map(|lock| Arc::new(ScalarUDF::new_from_impl(lock))));
     functions
 }
 
@@ -131,6 +200,14 @@ impl ScalarUDFImpl for Constant {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(self.value.data_type())
+    }
+
+    // What is text here is the name of something.
+    fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let data_type = self.value.data_type();
+        let pg_type = if data_type == DataType::Utf8 && self.name != "version" { "name" } else { "" };
+        let metadata = (!pg_type.is_empty()).then(|| (PG_TYPE_KEY.to_owned(), pg_type.to_owned()));
+        Ok(Arc::new(Field::new(self.name, data_type, true).with_metadata(metadata.into_iter().collect())))
     }
 
     fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -254,6 +331,12 @@ impl ScalarUDFImpl for Sleep {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    // An empty text, which is how PostgreSQL shows a void.
+    fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let metadata = HashMap::from([(PG_TYPE_KEY.to_owned(), "void".to_owned())]);
+        Ok(Arc::new(Field::new("pg_sleep", DataType::Utf8, true).with_metadata(metadata)))
     }
 
     fn invoke_with_args(&self, _arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

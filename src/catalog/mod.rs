@@ -13,15 +13,18 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
+mod backends;
 mod columns;
 mod feature_store;
 mod functions;
 mod pg_catalog;
+mod pg_functions;
 
 pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, feature_views, features, status};
-pub use functions::{ServerStatistics, SessionFacts, Settings, StatementUse, session_functions};
+pub use functions::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse, session_functions};
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::function as catalog_function;
+pub use pg_functions::{FIELDS_WITH_FRACTION, builtin_functions, extract_fraction};
 
 use crate::registry::RegistrySnapshot;
 

@@ -26,6 +26,11 @@ pub(super) fn check(config: &Config) -> Result<ExitCode, Report> {
             }
         }
         sound &= line(&format!("limits.temp_dir {}", config.limits.temp_dir.display()), temp_dir(config));
+        if let Some(tls) = &config.tls {
+            let loaded = crate::server::served_tls(config);
+            let required = if tls.is_required(config.listen) { "required" } else { "optional" };
+            sound &= line(&format!("tls.cert {}", tls.cert.display()), loaded.map(|_| format!("can be served, TLS is {required}")));
+        }
         sound &= line(&format!("listen {}", config.listen), listen("listen", config.listen).await);
         if let Some(address) = config.http.listen {
             sound &= line(&format!("http.listen {address}"), listen("http.listen", address).await);

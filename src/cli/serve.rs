@@ -12,6 +12,7 @@ use crate::demo::warehouse::Warehouse;
 use crate::error::{Report, SqlState};
 use crate::server::Server;
 use crate::session::FeatureGateway;
+use crate::wire::tls::ServedTls;
 
 pub(super) fn serve(config: Config, arguments: ConfigArguments) -> Result<ExitCode, Report> {
     create_embedded(&config)?;
@@ -19,7 +20,7 @@ pub(super) fn serve(config: Config, arguments: ConfigArguments) -> Result<ExitCo
         let stop = stop_signal()?;
         let project = config.project.clone();
         let server = Server::open(config).await?;
-        let reloading = tokio::spawn(reload_on_hangup(hangup()?, arguments, Arc::clone(server.gateway())));
+        let reloading = tokio::spawn(reload_on_hangup(hangup()?, arguments, Arc::clone(server.gateway()), server.tls().cloned()));
         tracing::info!(address = %server.address()?, project, "ready for connections");
         if let Some(address) = server.http_address() {
             tracing::info!(%address, "answering HTTP");
@@ -36,10 +37,17 @@ fn hangup() -> Result<Signal, Report> {
 
 /// At each SIGHUP, the configuration is read again as it was at the start. One that does not load changes nothing: the gateway
 /// goes on with what it has, and says so.
-async fn reload_on_hangup(mut hangup: Signal, arguments: ConfigArguments, gateway: Arc<FeatureGateway>) {
+async fn reload_on_hangup(mut hangup: Signal, arguments: ConfigArguments, gateway: Arc<FeatureGateway>, tls: Option<Arc<ServedTls>>) {
     while hangup.recv().await.is_some() {
+        if let Some(Err(error)) = tls.as_ref().map(|tls| tls.reload()) {
+            tracing::error!("the certificate was not read again on SIGHUP: {error}");
+        }
         match arguments.clone().load() {
             Ok(config) => {
+                // The files that it was started with: another [tls] section needs a restart.
+                if let Some(Err(failure)) = tls.as_ref().map(|tls| tls.reload()) {
+                    tracing::error!("the certificate was not read again on SIGHUP: {failure}");
+                }
                 crate::telemetry::set_level(&config.telemetry.level);
                 let users = config.auth.users.len();
                 gateway.set_auth(config.auth);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{ConfigError, Secret, Setting};
+use super::{ConfigError, Secret, Setting, TlsConfig};
 
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +12,14 @@ pub enum AuthMethod {
     Trust,
     /// By a password that never crosses the wire.
     ScramSha256,
+    /// By a certificate that `tls.client_ca` signed; its common name is the user. Connections without TLS are refused.
+    Cert,
 }
 
 /// `[auth]`.
 #[derive(Debug, Clone)]
 pub struct AuthConfig {
-    /// `method`: `trust` or `scram-sha-256`. Default `trust`, which is refused beyond loopback.
+    /// `method`: `trust`, `scram-sha-256` or `cert`. Default `trust`, which is refused beyond loopback.
     pub method: AuthMethod,
     /// `allow_insecure`: `trust` on any address, for networks that something else guards. Default `false`.
     pub allow_insecure: bool,
@@ -38,9 +40,9 @@ impl AuthConfig {
                 self.method = match setting.text()? {
                     "trust" => AuthMethod::Trust,
                     "scram-sha-256" => AuthMethod::ScramSha256,
-                    "cert" => return Err(setting.not_built("client certificates", "Use scram-sha-256.")),
+                    "cert" => AuthMethod::Cert,
                     "md5" | "password" => return Err(setting.bad("passwords are only taken by scram-sha-256")),
-                    _ => return Err(setting.bad("the methods are trust and scram-sha-256")),
+                    _ => return Err(setting.bad("the methods are trust, scram-sha-256 and cert")),
                 }
             }
             ["allow_insecure"] => self.allow_insecure = setting.boolean()?,
@@ -56,11 +58,12 @@ impl AuthConfig {
         Ok(())
     }
 
-    pub(super) fn check(&self, listen: SocketAddr) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, listen: SocketAddr, tls: Option<&TlsConfig>) -> Result<(), ConfigError> {
         match self.method {
             AuthMethod::Trust if !listen.ip().is_loopback() && !self.allow_insecure => Err(ConfigError::TrustBeyondLoopback { listen }),
             AuthMethod::ScramSha256 if self.users.is_empty() => Err(ConfigError::NoUsers),
-            AuthMethod::Trust | AuthMethod::ScramSha256 => Ok(()),
+            AuthMethod::Cert if tls.is_none_or(|tls| tls.client_ca.is_none()) => Err(ConfigError::CertWithoutAuthority),
+            AuthMethod::Trust | AuthMethod::ScramSha256 | AuthMethod::Cert => Ok(()),
         }
     }
 }

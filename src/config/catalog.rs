@@ -63,6 +63,9 @@ pub const STORAGE_KEYS: &[&str] = &[
     "s3.path-style-access",
     "s3.force-virtual-addressing",
     "s3.anonymous",
+    "s3.profile-name",
+    "s3.connect-timeout",
+    "s3.request-timeout",
 ];
 
 /// Those that are true or false.

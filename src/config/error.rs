@@ -106,6 +106,15 @@ pub enum ConfigError {
     /// SCRAM without anybody who could log in.
     #[error("authentication method \"scram-sha-256\" has no users")]
     NoUsers,
+    /// `cert` without the authority that would have signed the certificates.
+    #[error("authentication method \"cert\" needs \"tls.client_ca\"")]
+    CertWithoutAuthority,
+    /// A `[tls]` section that is not whole.
+    #[error("[tls] has no \"{key}\"")]
+    TlsWithout {
+        /// The key.
+        key: &'static str,
+    },
 }
 
 impl ReportError for ConfigError {
@@ -123,7 +132,9 @@ impl ReportError for ConfigError {
             | Self::TrustBeyondLoopback { .. }
             | Self::PasswordsOverPlainHttp { .. }
             | Self::FeastApiWithoutListener
-            | Self::NoUsers => SqlState::CONFIG_FILE_ERROR,
+            | Self::NoUsers
+            | Self::CertWithoutAuthority
+            | Self::TlsWithout { .. } => SqlState::CONFIG_FILE_ERROR,
         }
     }
 
@@ -144,6 +155,10 @@ impl ReportError for ConfigError {
             ),
             Self::FeastApiWithoutListener => Some("For example: [http] listen = \"127.0.0.1:9464\"".to_owned()),
             Self::NoUsers => Some("Add [auth.users] with lines as \"featgres hash-password\" prints them.".to_owned()),
+            Self::CertWithoutAuthority => Some(
+                "Add [tls] with cert, key, and client_ca, the PEM file of the authority that signs the clients' certificates.".to_owned(),
+            ),
+            Self::TlsWithout { key } => Some(format!("For example: {key} = \"/etc/featgres/server.{}\"", if *key == "key" { "key" } else { "crt" })),
             Self::Unreadable { .. } | Self::Syntax { .. } | Self::BadValue { .. } | Self::CatalogSetting { .. } => None,
         }
     }

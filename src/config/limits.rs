@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Setting};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 14] = [
     "limits.max_connections",
     "limits.memory",
     "limits.memory_per_query",
@@ -15,6 +15,11 @@ const KEYS: [&str; 9] = [
     "limits.idle_session_timeout",
     "limits.idle_in_transaction_session_timeout",
     "limits.max_message_size",
+    "limits.max_statement_size",
+    "limits.max_parameters",
+    "limits.max_prepared_statements",
+    "limits.max_portals",
+    "limits.startup_timeout",
 ];
 
 /// `[limits]`. Sizes are bytes.
@@ -36,8 +41,18 @@ pub struct Limits {
     pub idle_session_timeout: Option<Duration>,
     /// Default of the setting of this name. Default `0`: none.
     pub idle_in_transaction_session_timeout: Option<Duration>,
-    /// The longest message that a client may send. Default `64MiB`.
+    /// The longest message that a client may send; a longer one is skipped and told 54000. Default `64MiB`.
     pub max_message_size: u64,
+    /// The longest text of SQL that a client may send; 54000 beyond it. Default `16MiB`.
+    pub max_statement_size: u64,
+    /// Parameters of one statement; 54000 beyond it. Default `65535`, the most that the protocol can say.
+    pub max_parameters: usize,
+    /// Prepared statements of one session; 54000 beyond it. Default `5000`.
+    pub max_prepared_statements: usize,
+    /// Portals and cursors of one session; 54000 beyond it. Default `1000`.
+    pub max_portals: usize,
+    /// How long a client may take from its first byte to the end of its authentication. Default `1min`.
+    pub startup_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -52,6 +67,11 @@ impl Default for Limits {
             idle_session_timeout: None,
             idle_in_transaction_session_timeout: None,
             max_message_size: 64 << 20,
+            max_statement_size: 16 << 20,
+            max_parameters: u16::MAX as usize,
+            max_prepared_statements: 5000,
+            max_portals: 1000,
+            startup_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -73,6 +93,18 @@ impl Limits {
                 if self.max_message_size > i32::MAX as u64 {
                     return Err(setting.bad("the protocol has no messages over 2GiB"));
                 }
+            }
+            "max_statement_size" => self.max_statement_size = setting.positive_size()?,
+            "max_parameters" => {
+                self.max_parameters = setting.count()?;
+                if self.max_parameters > usize::from(u16::MAX) {
+                    return Err(setting.bad("the protocol counts parameters up to 65535"));
+                }
+            }
+            "max_prepared_statements" => self.max_prepared_statements = setting.count()?,
+            "max_portals" => self.max_portals = setting.count()?,
+            "startup_timeout" => {
+                self.startup_timeout = setting.timeout()?.ok_or_else(|| setting.bad("it must be more than zero"))?;
             }
             _ => return Err(setting.unknown(KEYS)),
         }

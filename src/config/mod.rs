@@ -5,8 +5,8 @@
 //! its place and what was perhaps meant, and a value that does not parse is shown to the person who wrote it. (serde's
 //! `deny_unknown_fields` knows neither the environment nor a suggestion, and names a type instead of a unit.)
 //!
-//! What this release does not build (TLS, client certificates) is
-//! refused by name when it is configured: a setting that is read and ignored is a promise broken in silence.
+//! What this release does not build is refused by name when it is configured: a setting that is read and ignored is a promise
+//! broken in silence.
 //!
 //! With no file and no catalog at all, the configuration is the embedded warehouse in `./featgres-data`.
 
@@ -24,6 +24,7 @@ mod secret;
 mod setting;
 mod size;
 mod telemetry;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ pub use secret::Secret;
 pub use setting::{Origin, Setting};
 pub use size::{format_size, parse_size};
 pub use telemetry::{LogFormat, TelemetryConfig};
+pub use tls::TlsConfig;
 
 /// The folder of the embedded warehouse when nothing is configured.
 pub const EMBEDDED_DIRECTORY: &str = "featgres-data";
@@ -65,6 +67,8 @@ pub struct Config {
     pub catalogs: BTreeMap<String, CatalogConfig>,
     /// Who may connect.
     pub auth: AuthConfig,
+    /// The server's certificate. Default: none, and no TLS.
+    pub tls: Option<TlsConfig>,
     /// How much anyone may use.
     pub limits: Limits,
     /// What is written to the log.
@@ -156,6 +160,7 @@ impl Config {
             storage: BTreeMap::new(),
             catalogs: BTreeMap::new(),
             auth: AuthConfig::default(),
+            tls: None,
             limits: Limits::default(),
             telemetry: TelemetryConfig::default(),
             http: HttpConfig::default(),
@@ -196,9 +201,7 @@ impl Config {
             ["auth", rest @ ..] => self.auth.set(rest, setting)?,
             ["limits", rest @ ..] => self.limits.set(&rest.join("."), setting)?,
             ["telemetry", rest @ ..] => self.telemetry.set(&rest.join("."), setting)?,
-            ["tls", ..] => {
-                return Err(setting.not_built("TLS", "Leave [tls] out and listen on loopback, behind something that speaks TLS."));
-            }
+            ["tls", rest @ ..] => self.tls.get_or_insert_default().set(&rest.join("."), setting)?,
             ["http", rest @ ..] => self.http.set(&rest.join("."), setting)?,
             ["s3" | "mount", ..] if catalog::is_storage_key(&setting.key()) => {
                 let key = setting.key();
@@ -233,7 +236,10 @@ impl Config {
             return Err(ConfigError::ReservedCatalogName { name: name.clone() });
         }
         self.http.check(&self.auth)?;
-        self.auth.check(self.listen)
+        if let Some(tls) = &self.tls {
+            tls.check()?;
+        }
+        self.auth.check(self.listen, self.tls.as_ref())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
+use std::path::Path;
 use std::time::Duration;
 
 use super::{AuthMethod, Config, LogFormat, Secret, format_duration, format_size};
@@ -54,6 +55,7 @@ impl Display for Printed<'_> {
         let method = match config.auth.method {
             AuthMethod::Trust => "trust",
             AuthMethod::ScramSha256 => "scram-sha-256",
+            AuthMethod::Cert => "cert",
         };
         writeln!(f, "\n[auth]\nmethod = {}\nallow_insecure = {}", quoted(method), config.auth.allow_insecure)?;
         if !config.auth.users.is_empty() {
@@ -61,6 +63,13 @@ impl Display for Printed<'_> {
             for name in config.auth.users.keys() {
                 writeln!(f, "{} = \"***\"", key(name))?;
             }
+        }
+        if let Some(tls) = &config.tls {
+            writeln!(f, "\n[tls]\ncert = {}\nkey = {}", path(&tls.cert), path(&tls.key))?;
+            if let Some(authority) = &tls.client_ca {
+                writeln!(f, "client_ca = {}", path(authority))?;
+            }
+            writeln!(f, "required = {}", tls.is_required(config.listen))?;
         }
         let limits = &config.limits;
         writeln!(f, "\n[limits]\nmax_connections = {}", limits.max_connections)?;
@@ -72,6 +81,11 @@ impl Display for Printed<'_> {
         writeln!(f, "idle_session_timeout = {}", time(limits.idle_session_timeout))?;
         writeln!(f, "idle_in_transaction_session_timeout = {}", time(limits.idle_in_transaction_session_timeout))?;
         writeln!(f, "max_message_size = {}", size(Some(limits.max_message_size)))?;
+        writeln!(f, "max_statement_size = {}", size(Some(limits.max_statement_size)))?;
+        writeln!(f, "max_parameters = {}", limits.max_parameters)?;
+        writeln!(f, "max_prepared_statements = {}", limits.max_prepared_statements)?;
+        writeln!(f, "max_portals = {}", limits.max_portals)?;
+        writeln!(f, "startup_timeout = {}", time(Some(limits.startup_timeout)))?;
         let format = match config.telemetry.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -79,8 +93,9 @@ impl Display for Printed<'_> {
         writeln!(f, "\n[telemetry]\nlevel = {}\nformat = {}", quoted(&config.telemetry.level), quoted(format))?;
         let http = &config.http;
         writeln!(f, "\n[http]")?;
-        if let Some(listen) = http.listen {
-            writeln!(f, "listen = {}", quoted(&listen.to_string()))?;
+        match http.listen {
+            Some(listen) => writeln!(f, "listen = {}", quoted(&listen.to_string()))?,
+            None => writeln!(f, "# listen = \"127.0.0.1:9464\"")?,
         }
         writeln!(f, "feast_api = {}", http.feast_api)?;
         writeln!(f, "max_body_size = {}", size(Some(http.max_body_size)))?;
@@ -102,6 +117,10 @@ fn time(duration: Option<Duration>) -> String {
 
 fn size(bytes: Option<u64>) -> String {
     quoted(&format_size(bytes.unwrap_or_default()))
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.display().to_string())
 }
 
 fn quoted(text: &str) -> String {

@@ -115,16 +115,6 @@ fn unknown_keys_are_named_with_their_place_and_a_suggestion() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_by_name() {
-    for (text, words) in [("[tls]\n", "TLS"), ("[tls]\ncert = \"c.pem\"\n", "TLS"), ("[auth]\nmethod = \"cert\"\n", "client certificates")]
-    {
-        let (message, hint) = refused(text);
-        assert!(message.contains(&format!("asks for {words}, which this release does not have")), "{message}");
-        assert!(!hint.is_empty(), "{message}");
-    }
-}
-
-#[test]
 fn each_type_of_catalog_has_its_keys() {
     let text = "[catalogs.a]\npointer_lifetime = \"5s\"\nuser = \"feast\"\npassword = \"hunter2\"\ntype = \"trino\"\nuri = \"https://trino:8443/\"\n";
     let config = load(text).unwrap();
@@ -177,6 +167,16 @@ fn bad_values_say_what_they_must_be() {
             "f.toml:2:1: invalid value for \"limits.max_message_size\": the protocol has no messages over 2GiB",
         ),
         (
+            "[limits]\nmax_parameters = 65536\n",
+            "f.toml:2:1: invalid value for \"limits.max_parameters\": the protocol counts parameters up to 65535",
+        ),
+        ("[limits]\nstartup_timeout = \"0\"\n", "f.toml:2:1: invalid value for \"limits.startup_timeout\": it must be more than zero"),
+        ("[tls]\n", "[tls] has no \"cert\""),
+        ("[tls]\ncert = \"c.pem\"\n", "[tls] has no \"key\""),
+        ("[tls]\ncertificate = \"c.pem\"\n", "f.toml:2:1: unknown setting \"tls.certificate\""),
+        ("[auth]\nmethod = \"cert\"\n", "authentication method \"cert\" needs \"tls.client_ca\""),
+        ("[auth]\nmethod = \"cert\"\n[tls]\ncert = \"c\"\nkey = \"k\"\n", "authentication method \"cert\" needs \"tls.client_ca\""),
+        (
             "[telemetry]\nlevel = \"loud\"\n",
             "f.toml:2:1: invalid value for \"telemetry.level\": the levels are off, error, warn, info, debug and trace",
         ),
@@ -219,6 +219,25 @@ fn trust_stays_on_loopback() {
     assert!(load("listen = \"0.0.0.0:5433\"\n[auth]\nallow_insecure = true\n").is_ok());
     assert!(load("listen = \"[::1]:5433\"\n").is_ok());
     assert_eq!(refused("[auth]\nmethod = \"scram-sha-256\"\n").0, "authentication method \"scram-sha-256\" has no users");
+}
+
+#[test]
+fn tls_is_required_beyond_loopback_unless_said_otherwise() {
+    let tls = "[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"\nclient_ca = \"ca.pem\"\n";
+    for (listen, required, expected) in [
+        ("127.0.0.1:1", "", false),
+        ("0.0.0.0:1", "", true),
+        ("127.0.0.1:1", "required = true\n", true),
+        ("[::]:1", "required = false\n", false),
+    ] {
+        let config = load(&format!("listen = \"{listen}\"\n[auth]\nmethod = \"cert\"\n{tls}{required}")).unwrap();
+        assert_eq!(config.tls.as_ref().unwrap().is_required(config.listen), expected, "{listen} {required}");
+        assert!(
+            config
+                .to_toml()
+                .contains(&format!("[tls]\ncert = \"c.pem\"\nkey = \"k.pem\"\nclient_ca = \"ca.pem\"\nrequired = {expected}\n"))
+        );
+    }
 }
 
 #[test]

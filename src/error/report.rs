@@ -32,6 +32,8 @@ pub struct Report {
     pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Where in the client's data it is: PostgreSQL's CONTEXT.
+    pub context: Option<Box<str>>,
     /// Character in the statement's text, counted from 1.
     pub position: Option<usize>,
 }
@@ -39,7 +41,7 @@ pub struct Report {
 impl Report {
     /// A report with a code and a message only.
     pub fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, context: None, position: None }
     }
 
     /// The same with a hint.
@@ -53,6 +55,13 @@ impl Report {
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same with a context.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into().into_boxed_str());
         self
     }
 
@@ -71,6 +80,7 @@ impl<E: ReportError> From<E> for Report {
             message: error.to_string(),
             detail: error.detail(),
             hint: error.hint(),
+            context: None,
             position: error.position(),
         }
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL's forms of values, both ways: Arrow arrays to text and binary ([`encode`]), text and binary to Arrow ([`decode`]).
+//! PostgreSQL's forms of values, both ways: Arrow arrays to text and binary (`encode`), text and binary to Arrow (`decode`).
 //!
 //! One place for them, below the wire and the planner: what `'1 day'::interval` means in a statement, what COPY reads in a field and
 //! what a parameter says are the same code, and `x::text` gives the text that a client would have been sent. Nothing here knows a

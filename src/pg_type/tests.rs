@@ -49,7 +49,7 @@ fn fields_become_types() {
     let list = |item: Field| field(DataType::List(Arc::new(item)));
     for (given, oid, name) in [
         (field(DataType::UInt64), 1700, "numeric"),
-        (field(DataType::UInt32), 20, "bigint"),
+        (field(DataType::UInt32), 26, "oid"),
         (field(DataType::Int8), 21, "smallint"),
         (field(DataType::Decimal128(10, 2)), 1700, "numeric(10,2)"),
         (field(DataType::Null), 25, "text"),

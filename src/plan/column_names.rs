@@ -7,13 +7,16 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut};
 
 /// Separates a name from the number that makes it unique.
 const SEPARATOR: char = '\u{0}';
 
 /// Gives every unnamed result column of the statement and its subqueries its PostgreSQL name.
 pub(super) fn give(statement: &mut Statement) {
+    if let Statement::Query(query) = statement {
+        beside_stars(&mut query.body);
+    }
     let _ = statement.visit(&mut Namer);
 }
 
@@ -41,6 +44,24 @@ fn name_body(body: &mut SetExpr) {
             name_body(right);
         }
         _ => {}
+    }
+}
+
+/// `SELECT t.a, t.*`, as DBeaver asks of every relation: what is named besides the star gets a name of its own, so that the star's may be
+/// the same. Only of the statement's own columns, for those of a subquery have to be found by their names.
+fn beside_stars(body: &mut SetExpr) {
+    let SetExpr::Select(select) = body else { return };
+    let items = &mut select.projection;
+    if !items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))) {
+        return;
+    }
+    for (index, item) in items.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expression) = item
+            && let Some(ident) = column(expression)
+        {
+            let alias = Ident::with_quote('"', format!("{}{SEPARATOR}{SEPARATOR}{index}", folded(ident)));
+            *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
+        }
     }
 }
 
@@ -124,7 +145,7 @@ fn strong(expression: &Expr) -> Option<String> {
         Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(folded),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => strong(inner),
         Expr::Cast { expr, data_type, .. } => match expr.as_ref() {
-            Expr::Value(_) => Some(type_name(data_type)),
+            other if is_weak(other) => Some(type_name(data_type)),
             other => strong(other).or_else(|| Some(type_name(data_type))),
         },
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
@@ -133,14 +154,20 @@ fn strong(expression: &Expr) -> Option<String> {
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Extract { .. } => Some("extract".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
-        Expr::Trim { .. } => Some("btrim".to_owned()),
+        Expr::Trim { trim_where, .. } => Some(
+            match trim_where {
+                Some(TrimWhereField::Leading) => "ltrim",
+                Some(TrimWhereField::Trailing) => "rtrim",
+                Some(TrimWhereField::Both) | None => "btrim",
+            }
+            .to_owned(),
+        ),
         Expr::Position { .. } => Some("position".to_owned()),
         Expr::Ceil { .. } => Some("ceil".to_owned()),
         Expr::Floor { .. } => Some("floor".to_owned()),
         Expr::Interval(_) => Some("interval".to_owned()),
         Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
         Expr::Tuple(_) => Some("row".to_owned()),
-        Expr::Value(value) => matches!(value.value, datafusion::sql::sqlparser::ast::Value::Boolean(_)).then(|| "bool".to_owned()),
         Expr::Subquery(query) => match query.body.as_ref() {
             SetExpr::Select(select) => match select.projection.first()? {
                 SelectItem::UnnamedExpr(first) => strong(first),
@@ -150,6 +177,15 @@ fn strong(expression: &Expr) -> Option<String> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether an expression has no name but that of a cast: of two casts, the outer one's is shown.
+fn is_weak(expression: &Expr) -> bool {
+    match expression {
+        Expr::Value(_) | Expr::TypedString(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_weak(expr),
+        _ => false,
     }
 }
 
@@ -172,6 +208,7 @@ fn type_name(data_type: &DataType) -> String {
                 "timestamp".into()
             }
         }
+        DataType::Custom(name, _) => name.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default(),
         other => other.to_string().to_lowercase(),
     }
 }
@@ -196,6 +233,14 @@ mod tests {
                 other => other.to_string(),
             })
             .collect()
+    }
+
+    #[test]
+    fn a_column_beside_the_star_has_a_name_of_its_own() {
+        assert_eq!(names("SELECT t.x, t.* FROM t"), ["x", "t.*"]);
+        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, "SELECT t.x, t.* FROM t").unwrap().remove(0);
+        give(&mut statement);
+        assert!(statement.to_string().contains("x\u{0}\u{0}0"));
     }
 
     #[test]

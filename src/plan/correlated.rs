@@ -6,11 +6,14 @@
 //! A subquery that reads any other relation is left to the engine.
 //!
 //! Costs one small planning per distinct combination. The rows are awaited on a thread of their own, which needs nothing from the
-//! caller's: an operator cannot wait where it computes. More than one row is 21000, as in PostgreSQL.
+//! caller's: an operator cannot wait where it computes. Nothing that waits there hears of a cancel, so the statement's [`StopFlag`] is
+//! looked at between the combinations and while one runs. More than one row is 21000, as in PostgreSQL.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, FieldRef};
@@ -26,9 +29,44 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery, Volatility,
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use super::context::external;
 use crate::catalog::SystemTable;
 use crate::error::{Report, SqlState};
+
+/// How often a running subquery looks at the flag.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Raised when a statement is to stop, for what does not end with its future: an extension of its state's configuration.
+#[derive(Debug, Default)]
+pub struct StopFlag {
+    raised: AtomicBool,
+    heeded: AtomicBool,
+}
+
+impl StopFlag {
+    /// The statement is over.
+    pub fn raise(&self) {
+        self.raised.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Relaxed)
+    }
+
+    /// Whether the statement's plan has parts that stop by this flag alone.
+    pub fn is_heeded(&self) -> bool {
+        self.heeded.load(Ordering::Relaxed)
+    }
+
+    async fn wait(&self) {
+        while !self.is_raised() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
 
 /// Turns correlated scalar subqueries over system relations into functions of what they take from outside.
 pub fn convert(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
@@ -45,6 +83,9 @@ pub fn convert(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
         return Ok(plan);
     }
     let mut state = state.clone();
+    if let Some(flag) = state.config().get_extension::<StopFlag>() {
+        flag.heeded.store(true, Ordering::Relaxed);
+    }
     // One partition: nothing is spawned, all runs where it is awaited.
     state.config_mut().options_mut().execution.target_partitions = 1;
     convert_plan(plan, &Arc::new(state))
@@ -256,6 +297,7 @@ impl CorrelatedSubquery {
     }
 
     async fn values(&self, arguments: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+        let flag = self.state.config().get_extension::<StopFlag>().unwrap_or_default();
         let mut known: HashMap<Vec<ScalarValue>, ScalarValue> = HashMap::new();
         let mut values = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -263,7 +305,13 @@ impl CorrelatedSubquery {
             let value = match known.get(&outer) {
                 Some(value) => value.clone(),
                 None => {
-                    let value = self.value(&outer).await?;
+                    let value = tokio::select! {
+                        biased;
+                        () = flag.wait() => {
+                            return Err(external(Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")));
+                        }
+                        value = self.value(&outer) => value?,
+                    };
                     known.insert(outer, value.clone());
                     value
                 }
@@ -297,14 +345,18 @@ impl ScalarUDFImpl for CorrelatedSubquery {
         if rows == 0 {
             return Ok(ColumnarValue::Array(arrow::array::new_empty_array(self.returns.data_type())));
         }
-        let outcome = std::thread::scope(|scope| {
-            let worker = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(DataFusionError::IoError)?;
-                runtime.block_on(self.values(&arrays, rows))
-            });
-            worker.join()
-        });
-        match outcome {
+        let evaluate = || {
+            std::thread::scope(|scope| {
+                let worker = std::thread::Builder::new().stack_size(crate::sql::STACK_SIZE).spawn_scoped(scope, || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(DataFusionError::IoError)?;
+                    runtime.block_on(self.values(&arrays, rows))
+                });
+                worker.map_err(DataFusionError::IoError).map(|worker| worker.join())
+            })
+        };
+        // Others' connections are not to wait for this one's thread.
+        let is_shared = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+        match if is_shared { tokio::task::block_in_place(evaluate) } else { evaluate() }? {
             Ok(values) => Ok(ColumnarValue::Array(values?)),
             Err(_) => exec_err!("the thread of a subquery ended without a value"),
         }

@@ -25,11 +25,11 @@ use crate::sql::{
 use crate::table::{SnapshotTable, TableOptions};
 
 /// The source of a view under creation.
-struct Source {
-    source: ViewSource,
-    schema: Arc<Schema>,
+pub(super) struct Source {
+    pub(super) source: ViewSource,
+    pub(super) schema: Arc<Schema>,
     /// What messages call it.
-    name: String,
+    pub(super) name: String,
 }
 
 impl Planner {
@@ -90,7 +90,10 @@ impl Planner {
         }
         let scan = self.options(create)?;
         let ttl = time_to_live(create)?;
-        let source = self.source(create, settings).await?;
+        let source = match scan.scan {
+            Scan::Snapshot => self.source(create, settings).await?,
+            Scan::Glob => self.glob_source(create, settings).await?,
+        };
         let mut new_entities = Vec::new();
         let mut entities = Vec::with_capacity(create.entities.len());
         for entity in &create.entities {
@@ -129,7 +132,7 @@ impl Planner {
             tags: create.tags.iter().map(|(name, value)| (name.name.clone(), value.clone())).collect(),
             online: scan.online,
             owner: scan.owner,
-            scan: Scan::Snapshot,
+            scan: scan.scan,
         };
         distinct_names(create, &view, settings, &new_entities)?;
         Ok(RegistryChange::CreateFeatureView {
@@ -165,12 +168,8 @@ impl Planner {
                     }
                 }
                 "scan" => match option.value.as_str() {
-                    "snapshot" => {}
-                    "glob" => {
-                        return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "scan = 'glob' is not supported yet")
-                            .hint("scan = 'snapshot', the default, reads exactly the table's current snapshot.")
-                            .position(option.name.position));
-                    }
+                    "snapshot" => options.scan = Scan::Snapshot,
+                    "glob" => options.scan = Scan::Glob,
                     _ => return Err(invalid("'snapshot' or 'glob'")),
                 },
                 "owner" => options.owner = Some(option.value.clone()),
@@ -252,6 +251,7 @@ impl Planner {
 struct Options {
     online: bool,
     owner: Option<String>,
+    scan: Scan,
 }
 
 fn time_to_live(create: &CreateFeatureView) -> Result<Option<TimeToLive>, Report> {

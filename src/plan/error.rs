@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 
+use super::engine_words;
 use crate::error::{Report, SqlState, perhaps_you_meant};
 
 /// What the client is told of an engine error.
@@ -19,6 +20,14 @@ pub fn report(error: &DataFusionError, text: &str) -> Report {
     {
         report.position = character_of(text, span.0, span.1);
     }
+    at_literal(report, text)
+}
+
+/// The report with the position of the literal that it complains of, if it has none and the literal stands in the text once.
+pub fn at_literal(mut report: Report, text: &str) -> Report {
+    if report.position.is_none() {
+        report.position = engine_words::literal_position(&report, text);
+    }
     report
 }
 
@@ -29,7 +38,8 @@ pub fn without_position(error: &DataFusionError) -> Report {
             if let Some(report) = find_report(source.as_ref()) {
                 return report;
             }
-            Report::new(SqlState::INTERNAL_ERROR, source.to_string())
+            let message = source.to_string();
+            engine_words::translate(&message).unwrap_or_else(|| Report::new(SqlState::INTERNAL_ERROR, message))
         }
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => without_position(inner),
         DataFusionError::Shared(inner) => without_position(inner),
@@ -40,7 +50,9 @@ pub fn without_position(error: &DataFusionError) -> Report {
         DataFusionError::SchemaError(error, _) => schema_error(error),
         DataFusionError::ArrowError(error, _) => arrow_error(error),
         DataFusionError::SQL(error, _) => Report::new(SqlState::SYNTAX_ERROR, error.to_string()),
-        DataFusionError::NotImplemented(message) => Report::new(SqlState::FEATURE_NOT_SUPPORTED, first_line(message)),
+        DataFusionError::NotImplemented(message) => {
+            engine_words::translate(message).unwrap_or_else(|| Report::new(SqlState::FEATURE_NOT_SUPPORTED, first_line(message)))
+        }
         DataFusionError::ResourcesExhausted(message) => Report::new(SqlState::OUT_OF_MEMORY, "out of memory")
             .detail(first_line(message))
             .hint("Raise limits.memory_per_query, or ask for fewer rows at once."),
@@ -53,7 +65,10 @@ pub fn without_position(error: &DataFusionError) -> Report {
         DataFusionError::ExecutionJoin(error) if error.is_cancelled() => {
             Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
         }
-        other => Report::new(SqlState::INTERNAL_ERROR, first_line(&other.to_string())),
+        other => {
+            let message = other.to_string();
+            engine_words::translate(&message).unwrap_or_else(|| Report::new(SqlState::INTERNAL_ERROR, first_line(&message)))
+        }
     }
 }
 
@@ -78,8 +93,19 @@ fn find_report(source: &(dyn std::error::Error + 'static)) -> Option<Report> {
 fn schema_error(error: &SchemaError) -> Report {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let name = field.flat_name();
-            let report = Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
+            let report = match &field.relation {
+                Some(relation)
+                    if !valid_fields.is_empty() && !valid_fields.iter().any(|valid| valid.relation.as_ref() == Some(relation)) =>
+                {
+                    let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
+                    Report::new(SqlState::UNDEFINED_TABLE, message)
+                }
+                // As PostgreSQL writes it: a qualified name without quotes.
+                Some(relation) => {
+                    Report::new(SqlState::UNDEFINED_COLUMN, format!("column {}.{} does not exist", relation.table(), field.name))
+                }
+                None => Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{}\" does not exist", field.name)),
+            };
             match perhaps_you_meant(&field.name, valid_fields.iter().map(|valid| valid.name.as_str())) {
                 Some(hint) => report.hint(hint),
                 None => report,
@@ -95,6 +121,14 @@ fn schema_error(error: &SchemaError) -> Report {
 }
 
 fn arrow_error(error: &ArrowError) -> Report {
+    if let ArrowError::CastError(message)
+    | ArrowError::ParseError(message)
+    | ArrowError::ComputeError(message)
+    | ArrowError::InvalidArgumentError(message) = error
+        && let Some(report) = engine_words::translate(message)
+    {
+        return report;
+    }
     match error {
         ArrowError::DivideByZero => Report::new(SqlState::DIVISION_BY_ZERO, "division by zero"),
         ArrowError::ArithmeticOverflow(message) => Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, first_line(message)),
@@ -113,42 +147,25 @@ fn arrow_error(error: &ArrowError) -> Report {
     }
 }
 
-/// Arrow says `Cannot cast string 'x' to value of Int64 type`; PostgreSQL says `invalid input syntax for type bigint: "x"`.
 fn cast_error(message: &str) -> Report {
-    if let Some(rest) = message.strip_prefix("Cannot cast string '")
-        && let Some((value, rest)) = rest.split_once("' to value of ")
-    {
-        let pg = arrow_type_name(rest.trim_end_matches(" type"));
-        return Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {pg}: \"{value}\""));
-    }
     if message.contains("out of range") || message.contains("overflow") || message.contains("Can't cast value") {
         return Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, first_line(message));
     }
     Report::new(SqlState::INVALID_TEXT_REPRESENTATION, first_line(message))
 }
 
-fn arrow_type_name(arrow: &str) -> &str {
-    match arrow {
-        "Boolean" => "boolean",
-        "Int16" => "smallint",
-        "Int32" => "integer",
-        "Int64" => "bigint",
-        "Float32" => "real",
-        "Float64" => "double precision",
-        "Date32" => "date",
-        other if other.starts_with("Timestamp") => "timestamp",
-        other if other.starts_with("Decimal") => "numeric",
-        other if other.starts_with("Time") => "time",
-        other => other,
-    }
-}
-
 /// The engine's planner says most things in one kind of error; its words are what there is to tell them apart.
 fn plan_error(message: &str) -> Report {
+    if let Some(report) = engine_words::translate(message) {
+        return report;
+    }
     let line = first_line(message);
     if let Some(name) = between(&line, "Invalid function '", "'") {
         return Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
             .hint("No function matches the given name and argument types.");
+    }
+    if let Some(name) = line.strip_prefix("No value found for placeholder with id ") {
+        return Report::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}"));
     }
     if let Some(name) = between(&line, "table '", "' not found") {
         return Report::new(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", relation_name(name)));
@@ -178,6 +195,9 @@ fn plan_error(message: &str) -> Report {
 }
 
 fn execution_error(message: &str) -> Report {
+    if let Some(report) = engine_words::translate(message) {
+        return report;
+    }
     let line = first_line(message);
     let code = if line.to_ascii_lowercase().contains("overflow") || line.contains("out of range") {
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::ParamValues;
 use datafusion::common::config::SqlParserOptions;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
@@ -20,18 +21,22 @@ mod context;
 mod correlated;
 mod define;
 mod dialect;
+mod engine_words;
 mod error;
 mod feature_view;
 mod fixed_query;
+mod glob;
 mod functions;
 mod mentions;
+mod origins;
 mod parameters;
 mod resolve;
 mod show;
 mod time_travel;
 
+pub use correlated::StopFlag;
 pub use dialect::PostgresCoercion;
-pub use error::{report, without_position};
+pub use error::{at_literal, report, without_position};
 pub use feature_view::ResolvedView;
 pub use parameters::Parameters;
 pub use resolve::{NoTemporaryTables, PinnedSnapshots, TemporaryTables};
@@ -41,6 +46,7 @@ pub use time_travel::{Reads, Retrieved};
 use crate::clock::Clock;
 use crate::error::{Notice, Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
+use crate::pg_type::{PG_TYPE_KEY, PgType};
 use crate::registry::{HistoryEntry, RegistrySnapshot};
 use crate::source::Sources;
 use context::StatementContext;
@@ -93,6 +99,8 @@ pub struct PlannedQuery {
     pub plan: LogicalPlan,
     /// Names and types of its columns, as the client sees them.
     pub columns: Vec<(String, FieldRef)>,
+    /// For each column that is a relation's own: the relation's oid and the column's number in it.
+    pub origins: Vec<Option<(u32, i16)>>,
     /// Types of `$1`, `$2`, …
     pub parameter_types: Vec<DataType>,
     /// What it reads, if it is a retrieval.
@@ -150,17 +158,20 @@ impl Planner {
             plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
         }
         let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;
-        if let Some(values) = &parameters.values {
-            plan = plan.with_param_values(values.clone()).map_err(|failure| told(&failure))?;
+        if let Some(values) = parameters.bound_values() {
+            plan = plan.with_param_values(ParamValues::List(values)).map_err(|failure| told(&failure))?;
         }
         plan = correlated::convert(plan, settings.state).map_err(|failure| told(&failure))?;
         if let Some(catalog) = resolved.catalog() {
             plan = dialect::show_object_ids(plan, catalog).map_err(|failure| told(&failure))?;
         }
-        let columns =
-            plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), Arc::clone(field))).collect();
+        let origins = match resolved.catalog() {
+            Some(catalog) => origins::of(&plan, catalog),
+            None => vec![None; plan.schema().fields().len()],
+        };
+        let columns = plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), counted(field))).collect();
         let retrieved = mentions.retrieval.then(|| Arc::new(settings.reads.retrieved(settings.registry.version)));
-        Ok(PlannedQuery { plan, columns, parameter_types, retrieved, discovery })
+        Ok(PlannedQuery { plan, columns, origins, parameter_types, retrieved, discovery })
     }
 
     /// Plans the SELECT of an `AS SELECT` view: fixed settings, no parameters, no volatile functions, no temporary tables.
@@ -186,6 +197,15 @@ impl Planner {
         refuse_volatile(&planned.plan)?;
         Ok(planned.plan)
     }
+}
+
+/// What the engine counts in unsigned numbers (`row_number()`, `rank()`) is a bigint in PostgreSQL; no table has such a column.
+fn counted(field: &FieldRef) -> FieldRef {
+    if field.data_type() != &DataType::UInt64 {
+        return Arc::clone(field);
+    }
+    let metadata = [(PG_TYPE_KEY.to_owned(), PgType::INT8.name().to_owned())].into();
+    Arc::new(field.as_ref().clone().with_metadata(metadata))
 }
 
 /// One pass of the engine's SQL planner.

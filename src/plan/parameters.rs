@@ -9,14 +9,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Statement, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Statement, Value, Visit, Visitor};
 use parking_lot::Mutex;
 
 use crate::pg_type::PgType;
 
-/// Finds placeholders directly below casts.
+/// Finds placeholders directly below casts, and those that count rows.
 struct Casts<'a> {
     parameters: &'a Parameters,
 }
@@ -33,6 +34,32 @@ impl Visitor for Casts<'_> {
             self.parameters.hint(placeholder, pg_type.arrow());
         }
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let (limit, offset) = match &query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => (limit.as_ref(), offset.as_ref().map(|offset| &offset.value)),
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
+            None => (None, None),
+        };
+        let fetch = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
+        for count in [limit, offset, fetch].into_iter().flatten() {
+            if let SqlExpr::Value(value) = count
+                && let Value::Placeholder(placeholder) = &value.value
+            {
+                self.parameters.hint(placeholder, DataType::Int64);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A parameter's field: sixteen bytes are a uuid, since no other type has a width.
+fn field(index: usize, data_type: &DataType) -> Field {
+    let name = format!("${}", index + 1);
+    match data_type {
+        DataType::FixedSizeBinary(_) => PgType::UUID.arrow_field(&name),
+        other => Field::new(name, other.clone(), true),
     }
 }
 
@@ -74,11 +101,18 @@ impl Parameters {
 
     /// The types as the engine's planner wants them.
     pub fn fields(&self) -> Vec<Option<FieldRef>> {
-        self.types
-            .iter()
-            .enumerate()
-            .map(|(index, data_type)| data_type.as_ref().map(|known| Arc::new(Field::new(format!("${}", index + 1), known.clone(), true))))
-            .collect()
+        self.types.iter().enumerate().map(|(index, data_type)| data_type.as_ref().map(|known| Arc::new(field(index, known)))).collect()
+    }
+
+    /// The bound values, each with what its field says besides the type.
+    pub fn bound_values(&self) -> Option<Vec<ScalarAndMetadata>> {
+        let values = self.values.as_ref()?.iter().enumerate();
+        let with_metadata = |(index, value): (usize, &ScalarValue)| {
+            let field = field(index, &value.data_type());
+            let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(&field));
+            ScalarAndMetadata::new(value.clone(), metadata)
+        };
+        Some(values.map(with_metadata).collect())
     }
 
     /// The index of `$n`.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
@@ -30,6 +31,8 @@ use crate::table::{SnapshotTable, TableOptions};
 #[derive(Debug, Default)]
 pub struct PinnedSnapshots {
     by_table: Mutex<HashMap<(TableIdent, SnapshotRef), Arc<TableSnapshot>>>,
+    /// What patterns of files matched.
+    by_folder: Mutex<HashMap<(TableIdent, String), Arc<TableSnapshot>>>,
     /// What catalogs with commits are read at.
     commits: Commits,
     /// Whether catalogs are asked now, whatever their pointers' lifetime.
@@ -51,6 +54,16 @@ impl PinnedSnapshots {
         self.by_table.lock().keys().any(|(_, at)| matches!(at, SnapshotRef::Current | SnapshotRef::Branch(_)))
     }
 
+    /// The files that this pattern has matched in this transaction.
+    pub(super) fn folder(&self, key: &(TableIdent, String)) -> Option<Arc<TableSnapshot>> {
+        self.by_folder.lock().get(key).cloned()
+    }
+
+    /// Keeps the first listing of a pattern.
+    pub(super) fn keep_folder(&self, key: (TableIdent, String), files: Arc<TableSnapshot>) -> Arc<TableSnapshot> {
+        Arc::clone(self.by_folder.lock().entry(key).or_insert(files))
+    }
+
     /// The snapshots, sorted: for the log.
     pub fn snapshot_ids(&self) -> Vec<i64> {
         let mut ids: Vec<i64> = self.by_table.lock().values().filter_map(|snapshot| snapshot.snapshot_id()).collect();
@@ -67,6 +80,7 @@ impl PinnedSnapshots {
     /// Forgets all: the transaction ended.
     pub fn clear(&self) {
         self.by_table.lock().clear();
+        self.by_folder.lock().clear();
         self.commits.clear();
         self.ask_catalogs(false);
     }
@@ -76,6 +90,8 @@ impl PinnedSnapshots {
 pub trait TemporaryTables: Send + Sync {
     /// The table of this name.
     fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>>;
+    /// All of them, as the system catalog lists them.
+    fn schemas(&self) -> Vec<(String, SchemaRef)>;
 }
 
 /// A client without temporary tables.
@@ -85,6 +101,10 @@ pub struct NoTemporaryTables;
 impl TemporaryTables for NoTemporaryTables {
     fn table(&self, _name: &str) -> Option<Arc<dyn TableProvider>> {
         None
+    }
+
+    fn schemas(&self) -> Vec<(String, SchemaRef)> {
+        Vec::new()
     }
 }
 
@@ -141,7 +161,7 @@ impl Planner {
     pub(super) async fn resolve(&self, mentions: &Mentions, settings: &StatementSettings<'_>) -> Result<Resolved, Report> {
         let options = TableOptions { metadata_columns: mentions.metadata_columns };
         let facts = settings.state.config().get_extension::<SessionFacts>();
-        let catalog = Arc::new(Catalog::new(Arc::clone(&settings.registry), facts));
+        let catalog = Arc::new(Catalog::new(Arc::clone(&settings.registry), settings.temporary.schemas(), facts));
         let catalog_ref = &catalog;
         let relations = mentions.relations.iter().map(|(name, version)| async move {
             let found = self.relation(name, version.as_ref(), options, settings, catalog_ref).await?;
@@ -290,11 +310,11 @@ impl Planner {
 
     async fn view_rows(&self, view: &FeatureView, at: Option<&At>, settings: &StatementSettings<'_>) -> Result<ViewRows, Report> {
         match &view.source {
-            ViewSource::Table { catalog, schema, table, .. } => {
-                if view.scan == Scan::Glob {
-                    return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "scan = 'glob' is not supported yet"));
-                }
+            ViewSource::Table { catalog, schema, table, path, .. } => {
                 let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
+                if view.scan == Scan::Glob {
+                    return self.glob_rows(view, &ident, path.as_deref(), at.is_some(), settings).await;
+                }
                 // A feature keeps its type, whatever the call is pinned to.
                 let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?.with_current_types();
                 let table = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?;

@@ -15,7 +15,7 @@ use super::{Planner, StatementSettings};
 use crate::catalog::{self, LiveView, SessionFacts, Status, StoreState};
 use crate::error::{Notice, Report, SqlState, perhaps_you_meant};
 use crate::pg_type::PgType;
-use crate::registry::{ColumnBinding, FeatureView, ViewSource, entity_definition, feature_view_definition};
+use crate::registry::{ColumnBinding, FeatureView, RegistryChange, Scan, ViewSource, entity_definition, feature_view_definition};
 use crate::source::{SnapshotRef, TableIdent, TableSnapshot};
 use crate::sql::{Describe, Ident, ObjectKind, Show};
 use crate::table::{SnapshotTable, TableOptions};
@@ -147,19 +147,26 @@ impl Planner {
     }
 
     /// `REFRESH FEATURE VIEW`: asks the catalogs of the view's source now, so that the next statement reads what they say and what is
-    /// wrong with it is said now.
-    pub async fn refresh(&self, view: &Ident, settings: &StatementSettings<'_>) -> Result<(), Report> {
+    /// wrong with it is said now. Where the pattern of its files has become another one, that is a change of its definition.
+    pub async fn refresh(&self, view: &Ident, settings: &StatementSettings<'_>) -> Result<Option<RegistryChange>, Report> {
         let registry = &settings.registry;
         let found = registry.feature_views.get(&view.name).ok_or_else(|| unknown_view(registry, &view.name).position(view.position))?;
         let usual = settings.pinned.ask_catalogs(true);
-        let found = self.view(found, settings).await.map(|_| ());
+        let refreshed = async {
+            let resolved = self.view(found, settings).await?;
+            self.refreshed_path(found, &resolved.rows, settings).await
+        };
+        let refreshed = refreshed.await;
         settings.pinned.ask_catalogs(usual);
-        found
+        refreshed
     }
 
     /// The definition with the names that the source's columns have now; as registered where the source cannot be asked.
     async fn with_current_names(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> FeatureView {
         let mut view = view.clone();
+        if view.scan == Scan::Glob {
+            return view;
+        }
         let Ok(Some(snapshot)) = self.view_snapshot(&view, settings).await else { return view };
         let Ok(table) = SnapshotTable::new(snapshot, TableOptions::default()) else { return view };
         let schema = table.schema();
@@ -177,8 +184,11 @@ impl Planner {
     }
 
     async fn view_snapshot(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> Result<Option<Arc<TableSnapshot>>, Report> {
-        let ViewSource::Table { catalog, schema, table, .. } = &view.source else { return Ok(None) };
+        let ViewSource::Table { catalog, schema, table, path, .. } = &view.source else { return Ok(None) };
         let ident = TableIdent { catalog: catalog.clone(), schema: schema.clone(), table: table.clone() };
+        if let (Scan::Glob, Some(pattern)) = (view.scan, path) {
+            return self.glob(&ident, pattern, settings).await.map(Some);
+        }
         self.snapshot(&ident, &own_pin(view)?, settings).await.map(Some)
     }
 
@@ -238,7 +248,7 @@ impl Planner {
 
 fn live(snapshot: &TableSnapshot) -> LiveView {
     LiveView {
-        metadata_location: Some(snapshot.pointer.metadata_location.clone()),
+        metadata_location: (!snapshot.is_listed()).then(|| snapshot.pointer.metadata_location.clone()),
         snapshot_id: snapshot.snapshot_id(),
         committed_at: snapshot.committed_at_micros(),
         row_count: snapshot.exact_row_count(),

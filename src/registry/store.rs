@@ -50,6 +50,8 @@ pub struct RegistryStore {
     /// One look for newer versions at a time, one commit at a time.
     looking: tokio::sync::Mutex<()>,
     writing: tokio::sync::Mutex<()>,
+    /// Whose turn it is among this gateway's own statements: they would lose races against each other until their patience ends.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl RegistryStore {
@@ -67,6 +69,7 @@ impl RegistryStore {
             clock,
             current: RwLock::new(Arc::new(RegistrySnapshot::default())),
             checked_at: AtomicI64::new(i64::MIN),
+            turn: tokio::sync::Mutex::new(()),
             refresh_every: i64::try_from(refresh.as_micros()).unwrap_or(i64::MAX),
             looking: tokio::sync::Mutex::new(()),
             writing: tokio::sync::Mutex::new(()),
@@ -148,6 +151,7 @@ impl RegistryStore {
         role: &str,
         statement: &str,
     ) -> Result<(Arc<RegistrySnapshot>, Vec<String>)> {
+        let _turn = self.turn.lock().await;
         for _ in 1..MAX_ATTEMPTS {
             let base = self.refresh().await?;
             match self.commit(&base, changes, role, statement).await {
@@ -219,7 +223,7 @@ impl RegistryStore {
         match store.list(Some(&path)).next().await {
             None | Some(Err(object_store::Error::NotFound { .. })) => Ok(()),
             Some(Ok(found)) => Err(RegistryError::ForeignContent { url: self.url.clone(), found: found.location.to_string() }),
-            Some(Err(source)) => Err(StorageError::Io { url: self.url.clone(), source }.into()),
+            Some(Err(source)) => Err(StorageError::of(&self.url, source).into()),
         }
     }
 
@@ -239,7 +243,7 @@ impl RegistryStore {
         match store.head(&path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(StorageError::Io { url, source }.into()),
+            Err(source) => Err(StorageError::of(&url, source).into()),
         }
     }
 

@@ -90,8 +90,6 @@ pub trait Gateway: Send + Sync + 'static {
     fn cancel(&self, process_id: i32, secret: &[u8]);
     /// How this user is to prove who it is.
     fn authentication(&self, user: &str) -> Authentication;
-    /// The certificate, if TLS is served.
-    fn tls(&self) -> Option<Tls>;
     /// Limits of connections.
     fn limits(&self) -> Limits;
 }
@@ -127,17 +125,6 @@ pub enum Authentication {
     Certificate,
 }
 
-/// The served certificate.
-#[derive(Clone)]
-pub struct Tls {
-    /// The handshake.
-    pub acceptor: pgwire::tokio::TlsAcceptor,
-    /// The certificate in PEM, to which SCRAM binds the channel.
-    pub certificate_pem: Arc<[u8]>,
-    /// Whether connections without TLS are refused.
-    pub required: bool,
-}
-
 /// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -145,13 +132,23 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of one message of a client; more is 54000.
     pub max_message_size: usize,
+    /// Bytes of one text of SQL; more is 54000.
+    pub max_statement_size: usize,
+    /// Parameters of one statement; more is 54000.
+    pub max_parameters: usize,
     /// From the first byte to the end of authentication.
     pub startup_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_connections: 100, max_message_size: 64 << 20, startup_timeout: Duration::from_secs(60) }
+        Self {
+            max_connections: 100,
+            max_message_size: 64 << 20,
+            max_statement_size: 16 << 20,
+            max_parameters: usize::from(u16::MAX),
+            startup_timeout: Duration::from_secs(60),
+        }
     }
 }
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::{concat_batches, take_record_batch};
@@ -24,7 +23,7 @@ use serde_json::{Map, Value};
 use super::backend::{Backend, Gateway, Startup};
 use super::entity_rows;
 use super::gateway::SharedGateway;
-use super::session::{Running, Session};
+use super::session::Session;
 use super::statement::Parsed;
 use super::tables::table_query;
 use super::temp_tables::OnCommit;
@@ -202,7 +201,7 @@ impl SharedGateway {
         };
         let mut session = self.open(startup).await?;
         let (interrupt, limit) = (session.interrupt(), session.statement_timeout());
-        session.begin(&text);
+        session.begin_text(text);
         let deadline = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -222,10 +221,6 @@ impl SharedGateway {
 }
 
 impl Session {
-    fn begin(&mut self, text: &str) {
-        self.running = Some(Running { text: text.to_owned(), began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
-    }
-
     async fn create_view(&mut self, definition: &ViewDefinition) -> Result<(FeatureView, i64), Report> {
         let text: Arc<str> = Arc::from("");
         let change = {

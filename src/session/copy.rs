@@ -80,11 +80,17 @@ impl Given {
 
     fn finish(self) -> Result<CopyOptions, Report> {
         let format = self.format.unwrap_or(CopyFormat::Text);
-        if format == CopyFormat::Binary && (self.delimiter.is_some() || self.null.is_some() || self.header) {
-            return Err(Report::new(SqlState::SYNTAX_ERROR, "cannot specify DELIMITER, NULL or HEADER in BINARY mode"));
+        if format == CopyFormat::Binary {
+            let refused = [("DELIMITER", self.delimiter.is_some()), ("NULL", self.null.is_some()), ("HEADER", self.header)];
+            if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
+                return Err(Report::new(SqlState::SYNTAX_ERROR, format!("cannot specify {option} in BINARY mode")));
+            }
         }
-        if format != CopyFormat::Csv && (self.quote.is_some() || self.escape.is_some() || self.force_quote_all) {
-            return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY QUOTE, ESCAPE and FORCE_QUOTE are available only in CSV mode"));
+        if format != CopyFormat::Csv {
+            let refused = [("quote", self.quote.is_some()), ("escape", self.escape.is_some()), ("force quote", self.force_quote_all)];
+            if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY {option} available only in CSV mode")));
+            }
         }
         let csv = format == CopyFormat::Csv;
         let quote = byte("quote", self.quote.unwrap_or('"'))?;

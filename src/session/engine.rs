@@ -13,6 +13,8 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::StatementPool;
+use super::yielding::YieldInJoins;
+use crate::catalog::builtin_functions;
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
 use crate::plan::PostgresCoercion;
 
@@ -40,8 +42,9 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_analyzer_rules(analyzer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
         .with_optimizer_rule(Arc::new(PruneFeatures))
+        .with_physical_optimizer_rule(Arc::new(YieldInJoins))
         .build();
-    for function in functions {
+    for function in builtin_functions().into_iter().chain(functions) {
         // Replaces the engine's function of the same name, where it has one.
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }

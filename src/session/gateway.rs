@@ -1,9 +1,8 @@
 //! What all sessions share: registry, catalogs, the engine's memory, who is connected.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
@@ -11,14 +10,14 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
 
-use super::backend::{Authentication, Gateway, Interrupt, Limits, Startup, Tls};
+use super::backend::{Authentication, Gateway, Interrupt, Limits, Startup};
 use super::engine;
 use super::readiness::LastReadiness;
 use super::session::Session;
 use super::statistics::StatementStatistics;
-use crate::catalog::{ServerStatistics, StatementUse};
+use crate::catalog::{BackendFacts, Backends, ServerStatistics, StatementUse};
 use crate::config::{AuthConfig, AuthMethod, Config};
-use crate::error::{Report, SqlState};
+use crate::error::{Notice, Report, SqlState};
 use crate::plan::Planner;
 use crate::registry::RegistryStore;
 use crate::source::CacheCounts;
@@ -56,13 +55,15 @@ pub struct FeatureGateway {
 struct Connected {
     secret: Vec<u8>,
     interrupt: Arc<Interrupt>,
-    user: String,
+    activity: Arc<Mutex<BackendFacts>>,
 }
 
 /// A place in the list of connected clients; its drop frees it.
 pub struct Registration {
     sessions: Arc<Mutex<HashMap<i32, Connected>>>,
     process_id: i32,
+    /// What others see of it.
+    pub activity: Arc<Mutex<BackendFacts>>,
 }
 
 impl Drop for Registration {
@@ -120,7 +121,12 @@ impl FeatureGateway {
 
     /// Process ids and users of the connected clients.
     pub fn connected(&self) -> Vec<(i32, String)> {
-        self.sessions.lock().iter().map(|(process_id, client)| (*process_id, client.user.clone())).collect()
+        self.sessions.lock().iter().map(|(process_id, client)| (*process_id, client.activity.lock().user.clone())).collect()
+    }
+
+    /// Whether one role may see and stop what another does.
+    fn sees(&self, user: &str, other: &str) -> bool {
+        user == other || self.auth.read().method == AuthMethod::Trust
     }
 
     /// The gateway is about to stop: it says so to whoever asks whether it is ready, and takes no more calls.
@@ -177,6 +183,61 @@ impl ServerStatistics for FeatureGateway {
     }
 }
 
+/// The connected clients, as one of them may see and stop them.
+///
+/// There are no roles yet that could be above others: a role sees and stops its own connections, and where anybody may be anybody
+/// (`trust`) all of them.
+pub(super) struct OtherBackends {
+    /// Not held: a session's functions must not keep the gateway alive.
+    pub gateway: Weak<FeatureGateway>,
+    /// The role that asks.
+    pub user: String,
+    /// Where a number that is nobody's is told.
+    pub notices: Arc<Mutex<Vec<Notice>>>,
+}
+
+impl OtherBackends {
+    fn signal(&self, process_id: i32, what: [&str; 2], act: impl FnOnce(&Connected)) -> Result<bool, Report> {
+        let Some(gateway) = self.gateway.upgrade() else { return Ok(false) };
+        let sessions = gateway.sessions.lock();
+        let Some(client) = sessions.get(&process_id) else {
+            let message = format!("PID {process_id} is not a PostgreSQL server process");
+            self.notices.lock().push(Notice::warning(SqlState::WARNING, message));
+            return Ok(false);
+        };
+        if !gateway.sees(&self.user, &client.activity.lock().user) {
+            return Err(Report::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied to {}", what[0]))
+                .detail(format!("A role may only {} its own connections.", what[1])));
+        }
+        act(client);
+        Ok(true)
+    }
+}
+
+impl Backends for OtherBackends {
+    fn cancel(&self, process_id: i32) -> Result<bool, Report> {
+        self.signal(process_id, ["cancel query", "cancel queries of"], |client| client.interrupt.cancel())
+    }
+
+    fn terminate(&self, process_id: i32) -> Result<bool, Report> {
+        self.signal(process_id, ["terminate process", "terminate"], |client| client.interrupt.terminate())
+    }
+
+    fn is_connected(&self, process_id: i32) -> bool {
+        self.gateway.upgrade().is_some_and(|gateway| gateway.sessions.lock().contains_key(&process_id))
+    }
+
+    fn all(&self) -> Vec<BackendFacts> {
+        let Some(gateway) = self.gateway.upgrade() else { return Vec::new() };
+        let mut all: Vec<BackendFacts> = gateway.sessions.lock().values().map(|client| client.activity.lock().clone()).collect();
+        for facts in all.iter_mut().filter(|facts| !gateway.sees(&self.user, &facts.user)) {
+            facts.query = None;
+        }
+        all.sort_by_key(|facts| facts.process_id);
+        all
+    }
+}
+
 /// The gateway as the wire holds it.
 #[derive(Clone)]
 pub struct SharedGateway(pub Arc<FeatureGateway>);
@@ -192,9 +253,21 @@ impl Gateway for SharedGateway {
                 .hint(format!("The database of this server is \"{}\".", gateway.config.project)));
         }
         let interrupt = Arc::new(Interrupt::new());
-        let connected = Connected { secret: startup.secret.clone(), interrupt: Arc::clone(&interrupt), user: startup.user.clone() };
+        let now = gateway.planner.clock.now_micros();
+        let activity = Arc::new(Mutex::new(BackendFacts {
+            process_id: startup.process_id,
+            user: startup.user.clone(),
+            client: startup.peer,
+            encrypted: startup.encrypted,
+            state: "idle",
+            query: Some(String::new()),
+            backend_start: now,
+            state_change: now,
+            ..BackendFacts::default()
+        }));
+        let connected = Connected { secret: startup.secret.clone(), interrupt: Arc::clone(&interrupt), activity: Arc::clone(&activity) };
         gateway.sessions.lock().insert(startup.process_id, connected);
-        let registration = Registration { sessions: Arc::clone(&gateway.sessions), process_id: startup.process_id };
+        let registration = Registration { sessions: Arc::clone(&gateway.sessions), process_id: startup.process_id, activity };
         gateway.counters.connection();
         Session::open(Arc::clone(gateway), startup, interrupt, registration)
     }
@@ -211,19 +284,20 @@ impl Gateway for SharedGateway {
         let auth = Arc::clone(&self.0.auth.read());
         match auth.method {
             AuthMethod::Trust => Authentication::Trust,
+            AuthMethod::Cert => Authentication::Certificate,
             AuthMethod::ScramSha256 => Authentication::Scram(auth.users.get(user).map(|verifier| verifier.expose().to_owned())),
         }
     }
 
-    fn tls(&self) -> Option<Tls> {
-        None
-    }
-
     fn limits(&self) -> Limits {
+        let limits = &self.0.config.limits;
+        let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         Limits {
-            max_connections: self.0.config.limits.max_connections,
-            max_message_size: usize::try_from(self.0.config.limits.max_message_size).unwrap_or(usize::MAX),
-            startup_timeout: Duration::from_secs(60),
+            max_connections: limits.max_connections,
+            max_message_size: bytes(limits.max_message_size),
+            max_statement_size: bytes(limits.max_statement_size),
+            max_parameters: limits.max_parameters,
+            startup_timeout: limits.startup_timeout,
         }
     }
 }

@@ -6,6 +6,8 @@
 mod backend;
 mod calls;
 mod copy;
+mod cursor;
+mod cursor_rows;
 mod engine;
 mod entity_rows;
 mod gateway;
@@ -24,9 +26,10 @@ mod temp_tables;
 mod transaction;
 mod vars;
 mod work;
+mod yielding;
 
 pub use crate::pg_format::OutputSettings;
-pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup, Tls};
+pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup};
 pub use calls::{Answer, CreatedView, DefinedFeature, LatestFeatures, StoreStatus, ViewDefinition};
 pub use gateway::{FeatureGateway, SharedGateway};
 pub use readiness::{CatalogHealth, Readiness};

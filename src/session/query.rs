@@ -6,6 +6,8 @@ use std::time::Instant;
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::displayable;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::{CopySource, DescribeAlias, Statement as SqlStatement};
@@ -20,12 +22,12 @@ use super::settings;
 use super::statement::{Parsed, RegistryView, columns_of};
 use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
-use crate::plan::{self, Parameters, PlannedQuery, Retrieved};
-use crate::sql::{Show, Statement, StatementText};
+use crate::plan::{self, Parameters, PlannedQuery, Retrieved, StopFlag};
+use crate::sql::{CursorStatement, Show, Statement, StatementText};
 use crate::telemetry::Phase;
 
-/// A query's columns, and its rows from the first one on.
-type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
+/// A query's columns and its rows.
+pub(super) type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
 
 /// A query ready to run.
 struct Ready {
@@ -33,13 +35,22 @@ struct Ready {
     columns: Arc<[Column]>,
     view: RegistryView,
     retrieved: Option<Arc<Retrieved>>,
+    /// All that the client sent.
+    text: Arc<str>,
 }
 
 impl Session {
     /// Plans a query and starts it.
     pub(super) async fn query(&mut self, sql: &SqlStatement, parsed: &Parsed, verb: &'static str) -> Result<Rows, Report> {
         let (columns, stream) = self.start(sql, parsed.parameters(), &parsed.text).await?;
-        Ok(Rows { columns, pending: None, stream, verb, counted: true })
+        Ok(Rows { columns, pending: None, stream, verb, counted: true, binary: false })
+    }
+
+    /// Plans a query of which nothing runs before its rows are asked for: a cursor's.
+    pub(super) async fn lazily(&mut self, sql: &SqlStatement, parsed: &Parsed) -> Result<Started, Report> {
+        let ready = self.ready(sql, parsed.parameters(), &parsed.text).await?;
+        let columns = Arc::clone(&ready.columns);
+        Ok((columns, self.stream(ready)?))
     }
 
     /// Plans a query and runs it to its first rows. If files of a table are gone by then, the table moved on since its catalog was
@@ -85,7 +96,7 @@ impl Session {
         let counters = &self.gateway.counters;
         counters.took(Phase::Discovery, planned.discovery);
         counters.took(Phase::Planning, began.elapsed().saturating_sub(planned.discovery));
-        Ok(Ready { physical, columns: columns(&planned), view, retrieved: planned.retrieved })
+        Ok(Ready { physical, columns: columns(&planned), view, retrieved: planned.retrieved, text: Arc::clone(text) })
     }
 
     fn stream(&mut self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
@@ -116,13 +127,15 @@ impl Session {
                 }
                 None
             });
+        let stream = if ready.view.stop.is_heeded() { beside(stream, ready.view.stop) } else { stream.boxed() };
+        let text = ready.text;
         let (gateway, began) = (Arc::clone(&self.gateway), self.running.as_ref().map(|running| running.began));
         let mut waiting = began;
         let rows = stream.map(move |batch| {
             if let Some(began) = waiting.take() {
                 gateway.counters.took(Phase::FirstRow, began.elapsed());
             }
-            Some(batch.map_err(|failure| plan::without_position(&failure)))
+            Some(batch.map_err(|failure| plan::at_literal(plan::without_position(&failure), &text)))
         });
         Ok(rows.chain(told).filter_map(std::future::ready).boxed())
     }
@@ -161,6 +174,26 @@ impl Session {
         if format.is_some() {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXPLAIN FORMAT is not supported").hint("The plan is text."));
         }
+        const KNOWN: [&str; 10] =
+            ["analyze", "verbose", "costs", "settings", "generic_plan", "buffers", "wal", "timing", "summary", "format"];
+        for option in options.iter().flatten() {
+            let name = option.name.value.to_ascii_lowercase();
+            if !KNOWN.contains(&name.as_str()) {
+                let report = Report::new(SqlState::SYNTAX_ERROR, format!("unrecognized EXPLAIN option \"{name}\""));
+                return Err(option
+                    .name
+                    .span
+                    .start
+                    .column
+                    .try_into()
+                    .ok()
+                    .filter(|at| *at > 0)
+                    .map_or(report.clone(), |at| report.position(at)));
+            }
+            if name == "format" && option.arg.as_ref().is_some_and(|arg| !arg.to_string().trim_matches('\'').eq_ignore_ascii_case("text")) {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXPLAIN FORMAT is not supported").hint("The plan is text."));
+            }
+        }
         let given = |name: &str| {
             options.iter().flatten().find(|option| option.name.value.eq_ignore_ascii_case(name)).is_some_and(|option| {
                 option.arg.as_ref().is_none_or(|arg| !matches!(arg.to_string().to_ascii_lowercase().as_str(), "false" | "off" | "0"))
@@ -192,6 +225,7 @@ impl Session {
             stream: Box::pin(futures::stream::once(async move { Ok(batch) })),
             verb: "EXPLAIN",
             counted: false,
+            binary: false,
         })
     }
 
@@ -215,6 +249,10 @@ impl Session {
                     _ => return Ok((Vec::new(), None)),
                 };
                 Ok((Vec::new(), Some(columns_of(&batch))))
+            }
+            Statement::Cursor(CursorStatement::Declare(declare)) => {
+                let (_, parameters) = self.describe_query(&declare.query, text, declared, &[]).await?;
+                Ok((parameters, None))
             }
             Statement::Sql(sql) => self.shape_sql(sql, text, declared).await,
             _ => Ok((Vec::new(), None)),
@@ -280,9 +318,49 @@ impl Session {
             .parameter_types
             .iter()
             .enumerate()
-            .map(|(index, found)| declared.get(index).copied().flatten().unwrap_or_else(|| PgType::of_data_type(found)))
+            .map(|(index, found)| declared.get(index).copied().flatten().unwrap_or_else(|| parameter_type(found)))
             .collect();
         Ok((planned, parameters))
+    }
+}
+
+/// The rows of operators that keep their thread while they compute: they run in a task of their own, so that the connection hears its
+/// client meanwhile, and are stopped by the flag when nobody wants their rows any more.
+fn beside(mut stream: SendableRecordBatchStream, stop: Arc<StopFlag>) -> BoxStream<'static, datafusion::error::Result<RecordBatch>> {
+    struct Stopped(Arc<StopFlag>);
+    impl Drop for Stopped {
+        fn drop(&mut self) {
+            self.0.raise();
+        }
+    }
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(batch) = stream.next().await {
+            if sender.send(Some(batch)).await.is_err() {
+                return;
+            }
+        }
+        // Nobody waits for the end of rows that nobody wants.
+        let _ = sender.send(None).await;
+    });
+    let state = Some((receiver, Stopped(stop)));
+    futures::stream::unfold(state, |state| async move {
+        let (mut receiver, stopped) = state?;
+        match receiver.recv().await {
+            Some(Some(batch)) => Some((batch, Some((receiver, stopped)))),
+            Some(None) => None,
+            // The task ended before its rows did.
+            None => Some((Err(DataFusionError::Internal("a statement's task ended without its last rows".to_owned())), None)),
+        }
+    })
+    .boxed()
+}
+
+/// The type of a parameter: sixteen bytes that a parameter is to be are a uuid, for bytea has no width.
+fn parameter_type(found: &DataType) -> PgType {
+    match found {
+        DataType::FixedSizeBinary(_) => PgType::UUID,
+        other => PgType::of_data_type(other),
     }
 }
 
@@ -291,7 +369,11 @@ fn columns(planned: &PlannedQuery) -> Arc<[Column]> {
     planned
         .columns
         .iter()
-        .map(|(name, field)| Column { name: name.clone(), field: Arc::clone(field), table_oid: 0, attribute: 0 })
+        .zip(&planned.origins)
+        .map(|((name, field), origin)| {
+            let (table_oid, attribute) = origin.unwrap_or_default();
+            Column { name: name.clone(), field: Arc::clone(field), table_oid, attribute }
+        })
         .collect()
 }
 

@@ -34,6 +34,8 @@ pub struct Rows {
     pub verb: &'static str,
     /// Whether the tag ends with the number of rows.
     pub counted: bool,
+    /// Whether values are binary where the client names no format: those of a BINARY cursor.
+    pub binary: bool,
 }
 
 /// How COPY's data looks.
@@ -76,8 +78,8 @@ pub enum Response {
     Empty,
     /// `COPY (query) TO STDOUT`.
     CopyOut(Rows, CopyOptions),
-    /// `COPY temp_table FROM STDIN`: the wire decodes and hands batches of these columns to [`super::Backend::copy_in`].
-    CopyIn(Arc<[Column]>, CopyOptions),
+    /// `COPY temp_table FROM STDIN`: the wire decodes and hands batches of these columns to [`super::Backend::copy_in`]; errors name the table.
+    CopyIn(String, Arc<[Column]>, CopyOptions),
 }
 
 /// ReadyForQuery's letter.

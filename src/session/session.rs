@@ -17,25 +17,21 @@ use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 
 use super::backend::{Backend, Interrupt, Startup};
+use super::cursor::Cursors;
 use super::engine;
-use super::gateway::{FeatureGateway, Registration};
+use super::gateway::{FeatureGateway, OtherBackends, Registration};
 use super::memory::StatementPool;
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
 use super::statement::Parsed;
 use super::temp_tables::TempTables;
-use super::transaction::Transaction;
+use super::transaction::{Saved, Transaction};
 use super::vars::SessionVars;
-use crate::catalog::{SessionFacts, Settings, session_functions};
+use crate::catalog::{CursorFacts, SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
 use crate::pg_type::PgType;
 use crate::plan::Retrieved;
-use crate::sql::StatementText;
-
-/// Prepared statements of one session at one time.
-const MAX_PREPARED: usize = 5000;
-/// Portals of one session at one time.
-const MAX_PORTALS: usize = 1000;
+use crate::sql::{CursorStatement, Statement, StatementText};
 
 /// One client.
 pub struct Session {
@@ -52,10 +48,13 @@ pub struct Session {
     pub(super) running: Option<Running>,
     pub(super) last_retrieval: Option<Arc<Retrieved>>,
     portals: HashMap<String, Portal>,
+    pub(super) cursors: Cursors,
+    /// Settings and temporary tables as they were before an extended batch outside a block: an error takes all of the batch back.
+    pub(super) batch: Option<Saved>,
     script: Vec<StatementText>,
     script_text: Arc<str>,
     interrupt: Arc<Interrupt>,
-    _registration: Registration,
+    pub(super) registration: Registration,
 }
 
 /// A prepared statement.
@@ -146,6 +145,7 @@ impl Session {
             vars.set_at_startup(name, value)?;
         }
         let vars = Arc::new(Mutex::new(vars));
+        let (cursors, notices) = (Arc::<Mutex<Vec<CursorFacts>>>::default(), Arc::<Mutex<Vec<Notice>>>::default());
         let facts = Arc::new(SessionFacts {
             database: gateway.config.project.clone(),
             user: startup.user.clone(),
@@ -153,29 +153,39 @@ impl Session {
             version: super::vars::version(),
             settings: Arc::new(SharedVars(Arc::clone(&vars))),
             server: Arc::clone(&gateway) as _,
+            cursors: Arc::clone(&cursors),
+            backends: Arc::new(OtherBackends {
+                gateway: Arc::downgrade(&gateway),
+                user: startup.user.clone(),
+                notices: Arc::clone(&notices),
+            }),
         });
         let mut state = engine::state(&gateway.runtime, session_functions(&facts));
         // The system catalog shows who asks.
         state.config_mut().set_extension(facts);
-        Ok(Self {
+        let session = Self {
             temp_tables: TempTables::new(gateway.memory()),
             user: startup.user,
             process_id: startup.process_id,
             vars,
             transaction: Transaction::default(),
-            notices: Arc::default(),
+            notices,
             state,
             prepared: HashMap::new(),
             copy_target: None,
             running: None,
             last_retrieval: None,
             portals: HashMap::new(),
+            cursors: Cursors::new(cursors),
+            batch: None,
             script: Vec::new(),
             script_text: Arc::from(""),
             interrupt,
-            _registration: registration,
+            registration,
             gateway,
-        })
+        };
+        session.rest();
+        Ok(session)
     }
 
     fn statement_of(&self, name: &str) -> Result<&Prepared, Report> {
@@ -193,6 +203,26 @@ impl Session {
         Report::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
     }
 
+    /// Whether one more prepared statement may be.
+    pub(super) fn check_prepared(&self, name: &str) -> Result<(), Report> {
+        let limit = self.gateway.config.limits.max_prepared_statements;
+        if self.prepared.len() < limit || self.prepared.contains_key(name) {
+            return Ok(());
+        }
+        let message = format!("a session holds at most {limit} prepared statements");
+        Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("DEALLOCATE some, or raise limits.max_prepared_statements."))
+    }
+
+    /// Whether one more portal or cursor may be.
+    pub(super) fn check_portals(&self) -> Result<(), Report> {
+        let limit = self.gateway.config.limits.max_portals;
+        if self.portals.len() + self.cursors.len() < limit {
+            return Ok(());
+        }
+        let message = format!("a session holds at most {limit} portals and cursors");
+        Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message).hint("CLOSE some, or raise limits.max_portals."))
+    }
+
     /// Ends the transaction that no BEGIN began.
     fn end_autocommit(&mut self) {
         if !self.transaction.holds() {
@@ -207,9 +237,30 @@ impl Session {
         self.portals.clear();
     }
 
+    /// Whether there is a portal of this name.
+    pub(super) fn has_portal(&self, name: &str) -> bool {
+        self.portals.contains_key(name)
+    }
+
+    /// Forgets one portal; whether there was one.
+    pub(super) fn drop_portal(&mut self, name: &str) -> bool {
+        self.portals.remove(name).is_some()
+    }
+
+    /// What a prepared statement returns now: a FETCH what its cursor has.
+    fn columns_of(&self, prepared: &Prepared) -> Option<Arc<[Column]>> {
+        match prepared.statement.as_ref().map(|statement| &statement.statement) {
+            Some(Statement::Cursor(CursorStatement::Fetch { name, moves: false, .. })) => {
+                self.cursors.get(&name.name).map(|cursor| Arc::clone(&cursor.columns))
+            }
+            _ => prepared.columns.clone(),
+        }
+    }
+
     /// Forgets everything that the client made: DISCARD ALL.
     pub(super) fn discard_all(&mut self) {
         self.portals.clear();
+        self.cursors.clear();
         self.prepared.clear();
         self.temp_tables.clear();
         self.last_retrieval = None;
@@ -271,6 +322,8 @@ impl Backend for Session {
         self.script = crate::sql::parse(sql)?;
         self.script_text = Arc::from(sql);
         self.portals.remove("");
+        self.prepared.remove("");
+        self.batch = None;
         Ok(self.script.len())
     }
 
@@ -298,13 +351,7 @@ impl Backend for Session {
         if !name.is_empty() && self.prepared.contains_key(name) {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
-        if self.prepared.len() >= MAX_PREPARED {
-            return Err(Report::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("a session holds at most {MAX_PREPARED} prepared statements"),
-            )
-            .hint("Close or DEALLOCATE some."));
-        }
+        self.check_prepared(name)?;
         if name.is_empty() {
             self.prepared.remove("");
         }
@@ -323,20 +370,20 @@ impl Backend for Session {
     }
 
     fn describe_statement(&mut self, statement: &str) -> Result<Option<Arc<[Column]>>, Report> {
-        Ok(self.statement_of(statement)?.columns.clone())
+        let prepared = self.statement_of(statement)?;
+        Ok(self.columns_of(prepared))
     }
 
     async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report> {
-        let prepared = self.statement_of(statement)?.clone();
+        let mut prepared = self.statement_of(statement)?.clone();
+        prepared.columns = self.columns_of(&prepared);
         if self.transaction.is_failed() && !prepared.statement.as_ref().is_some_and(super::statement::ends_transaction) {
             return Err(super::statement::failed_transaction());
         }
-        if !portal.is_empty() && self.portals.contains_key(portal) {
+        if !portal.is_empty() && (self.portals.contains_key(portal) || self.cursors.get(portal).is_some()) {
             return Err(Report::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{portal}\" already exists")));
         }
-        if self.portals.len() >= MAX_PORTALS {
-            return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a session holds at most {MAX_PORTALS} portals")));
-        }
+        self.check_portals()?;
         let values = parameters
             .iter()
             .map(|array| ScalarValue::try_from_array(array, 0).map_err(|failure| crate::plan::without_position(&failure)))
@@ -347,6 +394,9 @@ impl Backend for Session {
     }
 
     fn describe_portal(&mut self, portal: &str) -> Result<(Option<Arc<[Column]>>, Vec<i16>), Report> {
+        if let Some(cursor) = self.cursors.get(portal) {
+            return Ok((Some(Arc::clone(&cursor.columns)), vec![i16::from(cursor.binary)]));
+        }
         let found = self.portals.get(portal).ok_or_else(|| Self::unknown_portal(portal))?;
         Ok((found.prepared.columns.clone(), found.formats.clone()))
     }
@@ -368,9 +418,14 @@ impl Backend for Session {
                 stream: Box::pin(futures::stream::empty()),
                 verb: "SELECT",
                 counted: true,
+                binary: false,
             }));
         }
         found.started = true;
+        if !self.transaction.holds() && self.batch.is_none() {
+            let vars = self.vars.lock().clone();
+            self.batch = Some(self.transaction.save(&vars, &self.temp_tables));
+        }
         let text = Arc::clone(&found.prepared.text);
         let types: Vec<DataType> = found.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
         let parameters = Some((types, found.values.clone()));
@@ -394,10 +449,12 @@ impl Backend for Session {
     }
 
     fn close_portal(&mut self, name: &str) {
+        self.cursors.close(name);
         self.portals.remove(name);
     }
 
     async fn sync(&mut self) -> Result<(), Report> {
+        self.batch = None;
         if !self.transaction.is_block() {
             self.drop_portals();
             self.end_autocommit();
@@ -427,12 +484,17 @@ impl Backend for Session {
             if self.transaction.is_block() {
                 self.transaction.fail();
             } else {
+                let batch = self.batch.take();
                 self.roll_back();
+                if let Some(saved) = batch {
+                    saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
+                }
             }
             self.drop_portals();
         } else if self.script.len() <= 1 {
             self.end_autocommit_of_query();
         }
+        self.rest();
     }
 }
 

@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statement as SqlStatement};
 
-use super::response::{Column, Response, Rows};
+use super::response::{Column, Response, Rows, TransactionStatus};
 use super::session::{Prepared, Running, Session};
 use super::transaction::RegistryWork;
 use super::work::PlanWork;
@@ -19,7 +19,7 @@ use super::{engine, settings, tables};
 use crate::error::{Notice, Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
 use crate::pg_type::PgType;
-use crate::plan::{Parameters, StatementSettings};
+use crate::plan::{Parameters, StatementSettings, StopFlag};
 use crate::registry::{HistoryEntry, RegistryChange, RegistrySnapshot};
 use crate::sql::{ObjectKind, Show, Statement, StatementText};
 use crate::telemetry::{Phase, StatementLine};
@@ -57,8 +57,36 @@ pub(super) fn ends_transaction(statement: &StatementText) -> bool {
 impl Session {
     /// Notes what runs, for the log.
     pub(super) fn begin_statement(&mut self, statement: &StatementText) {
-        let text = crate::sql::without_passwords(&statement.text).into_owned();
+        self.begin_text(crate::sql::without_passwords(&statement.text).into_owned());
+    }
+
+    /// The same for what has no text of its own to hide from.
+    pub(super) fn begin_text(&mut self, text: String) {
+        let shown = text.chars().take(SHOWN_QUERY).collect();
         self.running = Some(Running { text, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
+        let now = self.gateway.planner.clock.now_micros();
+        let mut activity = self.registration.activity.lock();
+        activity.state = "active";
+        activity.query = Some(shown);
+        (activity.query_start, activity.state_change) = (Some(now), now);
+        activity.xact_start.get_or_insert(now);
+    }
+
+    /// Notes what the session does now that its statement is over.
+    pub(super) fn rest(&self) {
+        let now = self.gateway.planner.clock.now_micros();
+        let application = self.vars.lock().get("application_name").unwrap_or_default().to_owned();
+        let mut activity = self.registration.activity.lock();
+        activity.state = match self.transaction.status() {
+            TransactionStatus::Idle => "idle",
+            TransactionStatus::InTransaction => "idle in transaction",
+            TransactionStatus::Failed => "idle in transaction (aborted)",
+        };
+        if !self.transaction.is_block() {
+            activity.xact_start = None;
+        }
+        activity.state_change = now;
+        activity.application_name = application;
     }
 
     /// Runs a statement to its answer.
@@ -101,13 +129,22 @@ impl Session {
                 Ok(rows_of(batch, "DESCRIBE"))
             }
             Statement::Refresh { view } => {
-                let found = self.view_of_registry(false).await?;
-                let settings = found.settings(self, &parsed.text);
-                self.gateway.planner.refresh(view, &settings).await?;
+                let change = {
+                    let found = self.view_of_registry(false).await?;
+                    let settings = found.settings(self, &parsed.text);
+                    self.gateway.planner.refresh(view, &settings).await?
+                };
+                if let Some(change) = change {
+                    self.change(change, parsed.statement.text.clone()).await?;
+                }
                 Ok(done("REFRESH FEATURE VIEW"))
             }
             Statement::NotSupported { name, position } => {
                 Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{name} is not supported yet")).position(*position))
+            }
+            Statement::Cursor(cursor) => {
+                let cursor = cursor.clone();
+                self.cursor_statement(&cursor, &parsed).await
             }
             Statement::Sql(sql) => {
                 let sql = sql.as_ref().clone();
@@ -172,7 +209,8 @@ impl Session {
                 match savepoint {
                     Some(name) => {
                         self.in_block("ROLLBACK TO SAVEPOINT")?;
-                        let saved = self.transaction.roll_back_to(&settings::ident(&name))?;
+                        let (savepoint, saved) = self.transaction.roll_back_to(&settings::ident(&name))?;
+                        self.cursors.roll_back_to(savepoint);
                         saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
                     }
                     None => {
@@ -193,7 +231,8 @@ impl Session {
             }
             SqlStatement::ReleaseSavepoint { name } => {
                 self.in_block("RELEASE SAVEPOINT")?;
-                self.transaction.release(&settings::ident(&name))?;
+                let savepoint = self.transaction.release(&settings::ident(&name))?;
+                self.cursors.release(savepoint);
                 Ok(done("RELEASE"))
             }
             SqlStatement::Discard { object_type } => match object_type {
@@ -234,6 +273,8 @@ impl Session {
                 self.prepare_sql(&settings::ident(&name), &data_types, *statement, parsed).await
             }
             SqlStatement::Execute { name, parameters, .. } => self.execute_sql(name.as_ref(), &parameters, parsed).await,
+            // Nobody listens, so everybody has stopped.
+            SqlStatement::UNLISTEN { .. } => Ok(done("UNLISTEN")),
             SqlStatement::Deallocate { name, .. } => {
                 let name = settings::ident(&name);
                 if name == "all" {
@@ -286,8 +327,12 @@ impl Session {
         outcome
     }
 
-    /// COMMIT: the registry's changes first, since only they can fail.
+    /// COMMIT: first what can fail, the rest of held cursors and the registry's changes.
     pub(super) async fn commit(&mut self) -> Result<(), Report> {
+        if let Err(failure) = self.hold_cursors().await {
+            self.roll_back();
+            return Err(failure);
+        }
         let changes = self.transaction.registry.take().filter(|work| !work.changes.is_empty());
         if let Some(work) = changes {
             let outcome = self.gateway.registry.commit(&work.base, &work.changes, &self.user, &work.statements.join(";\n")).await;
@@ -299,11 +344,14 @@ impl Session {
         self.transaction.end();
         self.vars.lock().end_transaction();
         self.temp_tables.commit();
+        self.batch = None;
         Ok(())
     }
 
     /// ROLLBACK of whatever is open.
     pub(super) fn roll_back(&mut self) {
+        self.cursors.roll_back();
+        self.batch = None;
         if let Some(saved) = self.transaction.end() {
             saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
         }
@@ -318,7 +366,10 @@ impl Session {
         };
         let history = if with_history { self.gateway.registry.history(None, HISTORY_ROWS).await? } else { Vec::new() };
         let zone = self.vars.lock().get("TimeZone").unwrap_or("UTC").to_owned();
-        Ok(RegistryView { registry, history, state: engine::at_time_zone(&self.state, &zone), ties: Arc::default() })
+        let mut state = engine::at_time_zone(&self.state, &zone);
+        let stop = Arc::<StopFlag>::default();
+        state.config_mut().set_extension(Arc::clone(&stop));
+        Ok(RegistryView { registry, history, state, stop, ties: Arc::default() })
     }
 
     /// Parses and plans a statement for the extended protocol and PREPARE.
@@ -339,7 +390,13 @@ impl Session {
     }
 
     pub(super) fn log_statement(&mut self, outcome: Result<u64, &Report>) {
-        let Some(running) = self.running.take() else { return };
+        let Some(running) = self.running.take() else {
+            // What is no SQL, or cannot be prepared or bound, fails before anything runs.
+            if let Err(report) = outcome {
+                self.gateway.counters.error(report.sqlstate);
+            }
+            return;
+        };
         let rows = outcome.as_ref().ok().copied().unwrap_or(0);
         let error = outcome.err();
         let (time, sqlstate) = (running.began.elapsed(), error.map(|report| report.sqlstate));
@@ -370,6 +427,8 @@ impl Session {
     }
 }
 
+/// Characters of a statement that `pg_stat_activity` shows.
+const SHOWN_QUERY: usize = 1024;
 /// Commits that `feature_store.registry_history` shows at the most, newest first.
 const HISTORY_ROWS: usize = 1000;
 
@@ -381,6 +440,8 @@ pub(super) struct RegistryView {
     pub history: Vec<HistoryEntry>,
     /// The engine with the session's settings.
     pub state: datafusion::execution::SessionState,
+    /// What stops parts of the statement that do not end with its rows.
+    pub stop: Arc<StopFlag>,
     /// Ties that commit order or content decided.
     pub ties: Arc<TieCounter>,
 }
@@ -417,6 +478,7 @@ pub(super) fn rows_of(batch: RecordBatch, verb: &'static str) -> Response {
         stream: Box::pin(futures::stream::once(async move { Ok(batch) })),
         verb,
         counted: false,
+        binary: false,
     })
 }
 

@@ -25,6 +25,9 @@ use crate::sql::{Statement, StatementText};
 /// Columns of one temporary table at the most, as in PostgreSQL.
 const MAX_COLUMNS: usize = 1600;
 
+/// Why nobody can listen.
+const NO_NOTIFICATIONS: &str = "There are no notifications between sessions; read feature_store.registry_history for what changed.";
+
 /// 0A000 for a statement of PostgreSQL's that featgres does not have.
 pub(super) fn unsupported(statement: &SqlStatement) -> Report {
     let (what, hint) = match statement {
@@ -33,9 +36,8 @@ pub(super) fn unsupported(statement: &SqlStatement) -> Report {
         SqlStatement::Merge(_) => ("MERGE", Some("Feature views and source tables are read only; the tables' writers change them.")),
         SqlStatement::CreateView(_) => ("CREATE VIEW", Some("CREATE FEATURE VIEW registers a view of features.")),
         SqlStatement::Drop { .. } => ("this DROP", Some("DROP FEATURE VIEW, DROP ENTITY and DROP TABLE of a temporary table exist.")),
-        SqlStatement::Declare { .. } => ("DECLARE CURSOR", Some("Drivers can fetch in portions through a portal's row limit.")),
-        SqlStatement::Fetch { .. } => ("FETCH", None),
-        SqlStatement::Close { .. } => ("CLOSE", None),
+        SqlStatement::LISTEN { .. } => ("LISTEN", Some(NO_NOTIFICATIONS)),
+        SqlStatement::NOTIFY { .. } => ("NOTIFY", Some(NO_NOTIFICATIONS)),
         _ => ("this statement", None),
     };
     let report = Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"));
@@ -89,7 +91,10 @@ impl Session {
         }
         let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
         if self.temp_tables.contains(&name) && create.if_not_exists {
-            self.notices.lock().push(Notice::plain(format!("relation \"{name}\" already exists, skipping")));
+            self.notices.lock().push(Notice {
+                sqlstate: SqlState::DUPLICATE_TABLE,
+                ..Notice::plain(format!("relation \"{name}\" already exists, skipping"))
+            });
             return Ok(done(tag));
         }
         let on_commit = match create.on_commit {
@@ -243,8 +248,8 @@ impl Session {
                         Column { name: field.name().clone(), field, table_oid: 0, attribute: 0 }
                     })
                     .collect();
-                self.copy_target = Some(CopyTarget { table, fill, batches: Vec::new() });
-                Ok(Response::CopyIn(columns, options))
+                self.copy_target = Some(CopyTarget { table: table.clone(), fill, batches: Vec::new() });
+                Ok(Response::CopyIn(table, columns, options))
             }
         }
     }
@@ -283,6 +288,7 @@ impl Session {
         if self.prepared.contains_key(name) {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
+        self.check_prepared(name)?;
         let declared = types
             .iter()
             .map(|data_type| {

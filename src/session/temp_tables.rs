@@ -122,6 +122,10 @@ impl TempTables {
 }
 
 impl TemporaryTables for TempTables {
+    fn schemas(&self) -> Vec<(String, SchemaRef)> {
+        self.tables.iter().map(|(name, table)| (name.clone(), Arc::clone(&table.schema))).collect()
+    }
+
     fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let table = self.tables.get(name)?;
         let provider = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches.as_ref().clone()]).ok()?;

@@ -134,21 +134,26 @@ impl Transaction {
         Ok(())
     }
 
-    /// RELEASE.
-    pub fn release(&mut self, name: &str) -> Result<(), Report> {
-        let index = self.find(name)?;
-        self.savepoints.truncate(index);
-        Ok(())
+    /// How many savepoints there are.
+    pub fn savepoints(&self) -> usize {
+        self.savepoints.len()
     }
 
-    /// ROLLBACK TO: the savepoint stays. Returns what to restore.
-    pub fn roll_back_to(&mut self, name: &str) -> Result<Saved, Report> {
+    /// RELEASE. Returns the savepoint's number, from 0.
+    pub fn release(&mut self, name: &str) -> Result<usize, Report> {
+        let index = self.find(name)?;
+        self.savepoints.truncate(index);
+        Ok(index)
+    }
+
+    /// ROLLBACK TO: the savepoint stays. Returns its number, from 0, and what to restore.
+    pub fn roll_back_to(&mut self, name: &str) -> Result<(usize, Saved), Report> {
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
         let saved = self.savepoints[index].1.clone();
         self.registry = saved.registry.clone().or_else(|| self.registry.take().map(RegistryWork::without_changes));
         self.phase = Phase::Block;
-        Ok(saved)
+        Ok((index, saved))
     }
 
     fn find(&self, name: &str) -> Result<usize, Report> {
@@ -158,7 +163,8 @@ impl Transaction {
             .ok_or_else(|| Report::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist")))
     }
 
-    fn save(&self, vars: &SessionVars, temp_tables: &TempTables) -> Saved {
+    /// Settings and temporary tables as they are now.
+    pub fn save(&self, vars: &SessionVars, temp_tables: &TempTables) -> Saved {
         Saved { vars: vars.clone(), temp_tables: temp_tables.clone(), registry: self.registry.clone() }
     }
 }

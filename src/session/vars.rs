@@ -58,7 +58,7 @@ static SETTINGS: &[Setting] = &[
     setting("block_size", "8192", Accepts::ReadOnly),
     setting("bytea_output", "hex", Accepts::OneOf(&["hex", "escape"])),
     setting("check_function_bodies", "on", Accepts::Flag),
-    reported("client_encoding", "UTF8", Accepts::OneOf(&["UTF8", "UTF-8", "UNICODE"])),
+    reported("client_encoding", "UTF8", Accepts::OneOf(&["UTF8", "UNICODE"])),
     setting(
         "client_min_messages",
         "notice",
@@ -66,6 +66,8 @@ static SETTINGS: &[Setting] = &[
     ),
     reported("DateStyle", "ISO, MDY", Accepts::OneOf(&["ISO", "ISO, MDY", "ISO, DMY", "ISO, YMD", "iso,mdy"])),
     reported("default_transaction_read_only", "off", Accepts::Flag),
+    setting("default_table_access_method", "heap", Accepts::OneOf(&["heap"])),
+    setting("default_tablespace", "", Accepts::OneOf(&[""])),
     setting("default_transaction_deferrable", "off", Accepts::Flag),
     setting("default_transaction_isolation", "repeatable read", ISOLATION),
     setting("extra_float_digits", "1", Accepts::Integer(-15, 3)),
@@ -83,6 +85,7 @@ static SETTINGS: &[Setting] = &[
     setting("lc_numeric", "C", Accepts::Text),
     setting("lc_time", "C", Accepts::Text),
     setting("lock_timeout", "0", Accepts::Time),
+    setting("max_connections", "100", Accepts::ReadOnly),
     setting("max_identifier_length", "63", Accepts::ReadOnly),
     setting("max_index_keys", "32", Accepts::ReadOnly),
     setting("quote_all_identifiers", "off", Accepts::Flag),
@@ -157,7 +160,7 @@ impl SessionVars {
             return Err(unknown(name));
         };
         if found.accepts == Accepts::ReadOnly {
-            return Err(Report::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("parameter \"{}\" cannot be changed", found.name)));
+            return Err(Report::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{}\" cannot be changed", found.name)));
         }
         let value = match value {
             Some(value) => accept(found, value)?,
@@ -256,9 +259,14 @@ fn accept(setting: &Setting, value: &str) -> Result<String, Report> {
         Accepts::Text => Ok(value.to_owned()),
         Accepts::ReadOnly => Ok(setting.default.to_owned()),
         Accepts::OneOf(choices) => {
+            // PostgreSQL knows an encoding by its letters and digits: asyncpg asks for `'utf-8'`, quotes included.
+            let letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+            let value = if setting.name == "client_encoding" { letters.as_str() } else { value };
             let spelled = choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)).ok_or_else(|| {
                 let report = invalid();
-                if setting.name == "client_encoding" {
+                if setting.name == "standard_conforming_strings" && boolean(value).is_none() {
+                    Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))
+                } else if setting.name == "client_encoding" {
                     report.hint("Text is always UTF8 here.")
                 } else {
                     report.hint(format!("Available values: {}.", choices.join(", ")))
@@ -271,10 +279,10 @@ fn accept(setting: &Setting, value: &str) -> Result<String, Report> {
                 _ => (*spelled).to_owned(),
             })
         }
-        Accepts::Flag => match value.to_ascii_lowercase().as_str() {
-            "on" | "true" | "yes" | "1" | "t" | "y" => Ok("on".to_owned()),
-            "off" | "false" | "no" | "0" | "f" | "n" => Ok("off".to_owned()),
-            _ => Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))),
+        Accepts::Flag => match boolean(value) {
+            Some(true) => Ok("on".to_owned()),
+            Some(false) => Ok("off".to_owned()),
+            None => Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))),
         },
         Accepts::Integer(least, most) => match value.trim().parse::<i64>() {
             Ok(number) if (least..=most).contains(&number) => Ok(number.to_string()),
@@ -289,6 +297,15 @@ fn accept(setting: &Setting, value: &str) -> Result<String, Report> {
             None => Err(invalid().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
         },
         Accepts::Zone => zone(value).ok_or_else(invalid),
+    }
+}
+
+/// A Boolean in PostgreSQL's spellings.
+fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
+        _ => None,
     }
 }
 
@@ -366,7 +383,7 @@ mod tests {
             (SqlState::UNDEFINED_OBJECT, Some("Perhaps you meant \"statement_timeout\"."))
         );
         assert_eq!(vars.set("statement_timeout", Some("soon"), false).unwrap_err().sqlstate, SqlState::INVALID_PARAMETER_VALUE);
-        assert_eq!(vars.set("server_version", Some("17"), false).unwrap_err().sqlstate, SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        assert_eq!(vars.set("server_version", Some("17"), false).unwrap_err().sqlstate, SqlState::CANT_CHANGE_RUNTIME_PARAM);
         assert_eq!(vars.set("TimeZone", Some("Mars/Phobos"), false).unwrap_err().sqlstate, SqlState::INVALID_PARAMETER_VALUE);
     }
 

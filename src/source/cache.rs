@@ -1,6 +1,6 @@
-//! The process-wide cache of parsed metadata files, manifest lists and manifests.
+//! The process-wide cache of parsed metadata files, manifest lists, manifests and deletion vectors, and of small delete files.
 //!
-//! All three are immutable under their URL, so an entry is never stale: only the pointer to a metadata file has a
+//! All are immutable under their URL, so an entry is never stale: only the pointer to a metadata file has a
 //! lifetime, and that is not kept here. Entries are weighed by about what they take in memory and bounded in sum; of
 //! several statements that miss the same file one reads it and the others wait. Keys hold the storage's identity: the
 //! same URL can be two objects behind two endpoints.
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::iceberg::{FormatError, Manifest, ManifestFile, ManifestList, TableMetadata};
+use super::iceberg::{DeleteFile, DeletionVector, FormatError, Manifest, ManifestFile, ManifestList, TableMetadata};
 use super::{SourceError, TableSnapshot};
 use crate::storage::{Storage, StorageError};
 
@@ -36,6 +36,9 @@ enum Entry {
     Metadata(Arc<TableMetadata>, usize),
     ManifestList(Arc<ManifestList>),
     Manifest(Arc<Manifest>),
+    Vector(Arc<DeletionVector>),
+    /// The bytes of a delete file; none where it has too many.
+    Bytes(Option<Bytes>),
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +50,8 @@ impl Weighter<Key, Entry> for Weight {
             Entry::Metadata(_, weight) => *weight,
             Entry::ManifestList(list) => list.weight(),
             Entry::Manifest(manifest) => manifest.weight(),
+            Entry::Vector(vector) => vector.positions().serialized_size(),
+            Entry::Bytes(bytes) => bytes.as_ref().map_or(0, Bytes::len),
         };
         (key.url.len() + entry + 64) as u64
     }
@@ -124,21 +129,34 @@ impl FileCache {
         url: &str,
         parse: impl FnOnce(Bytes) -> Result<Entry, FormatError> + Send + 'static,
     ) -> Result<Entry, FileError> {
-        let key = Key { storage: storage.identity(), url: url.into() };
-        self.lookups.fetch_add(1, Ordering::Relaxed);
         let read = async {
-            self.misses.fetch_add(1, Ordering::Relaxed);
             let bytes = storage.read(url).await.map_err(FileError::Storage)?;
+            let undecodable = || FileError::Format(FormatError::damaged(url, "it cannot be decoded"));
             if bytes.len() <= PARSE_INLINE {
-                return parse(bytes).map_err(FileError::Format);
+                let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parse(bytes)));
+                return parsed.map_err(|_| undecodable())?.map_err(FileError::Format);
             }
             match tokio::task::spawn_blocking(move || parse(bytes)).await {
                 Ok(parsed) => parsed.map_err(FileError::Format),
-                Err(error) if error.is_panic() => Err(FileError::Format(FormatError::damaged(url, "it cannot be decoded"))),
+                Err(error) if error.is_panic() => Err(undecodable()),
                 Err(_) => Err(FileError::Format(FormatError::damaged(url, "decoding was interrupted"))),
             }
         };
-        self.entries.get_or_insert_async(&key, read).await
+        self.find(&self.key(storage, url), read).await
+    }
+
+    fn key(&self, storage: &Arc<Storage>, url: &str) -> Key {
+        Key { storage: storage.identity(), url: url.into() }
+    }
+
+    /// The entry, or what `read` gives; of several who miss it one reads.
+    async fn find(&self, key: &Key, read: impl Future<Output = Result<Entry, FileError>>) -> Result<Entry, FileError> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        let counted = async {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            read.await
+        };
+        self.entries.get_or_insert_async(key, counted).await
     }
 
     pub(super) async fn metadata(&self, storage: &Arc<Storage>, url: &str) -> Result<Arc<TableMetadata>, FileError> {
@@ -174,6 +192,40 @@ impl FileCache {
         match self.load(storage, &manifest.path, parse).await? {
             Entry::Manifest(manifest) => Ok(manifest),
             _ => Err(FileError::Format(FormatError::damaged(&manifest.path, "it is used as manifest and as something else"))),
+        }
+    }
+
+    /// A deletion vector, read by one ranged GET and checked.
+    pub(super) async fn vector(&self, storage: &Arc<Storage>, delete: &DeleteFile) -> Result<Arc<DeletionVector>, FileError> {
+        let range = delete.content_offset.zip(delete.content_size).and_then(|(offset, size)| {
+            let (start, size) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
+            Some(start..start.checked_add(size)?)
+        });
+        let Some(range) = range else {
+            let reason = "deletion vector: its place in the file is impossible";
+            return Err(FileError::Format(FormatError::damaged(&delete.path, reason)));
+        };
+        // One Puffin file holds many; what the manifest says of this one is part of what it is checked against.
+        let count = delete.record_count;
+        let key = self.key(storage, &format!("{}#{}+{}={count}", delete.path, range.start, range.end - range.start));
+        let read = async {
+            let blob = storage.read_range(&delete.path, range).await.map_err(FileError::Storage)?;
+            let vector = DeletionVector::parse(&blob, delete).map_err(FileError::Format)?;
+            Ok(Entry::Vector(Arc::new(vector)))
+        };
+        match self.find(&key, read).await? {
+            Entry::Vector(vector) => Ok(vector),
+            _ => Err(FileError::Format(FormatError::damaged(&delete.path, "it is used as a vector and as something else"))),
+        }
+    }
+
+    /// The whole of a delete file, if it has no more than this many bytes.
+    pub(super) async fn small_file(&self, storage: &Arc<Storage>, url: &str, limit: u64) -> Result<Option<Bytes>, FileError> {
+        let key = self.key(storage, &format!("{url}#bytes"));
+        let read = async { storage.read_small(url, limit).await.map(Entry::Bytes).map_err(FileError::Storage) };
+        match self.find(&key, read).await? {
+            Entry::Bytes(bytes) => Ok(bytes),
+            _ => Ok(None),
         }
     }
 }

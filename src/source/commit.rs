@@ -44,6 +44,8 @@ pub trait CommittedTables: Send + Sync {
     fn reference_at(&self, micros: i64) -> Option<String>;
     /// The commit that this reference means now: a branch, a tag, or what the catalog's own spelling allows. None: there is no such reference.
     async fn commit(&self, reference: &str) -> Result<Option<Commit>, SourceError>;
+    /// Forgets where references were, if it keeps that for a while.
+    fn forget(&self);
     /// Branches and tags, for "Perhaps you meant".
     async fn references(&self) -> Result<Vec<String>, SourceError>;
     /// The table at this commit.

@@ -15,10 +15,13 @@ mod cache;
 mod commit;
 mod current_types;
 mod error;
+mod http;
 pub mod iceberg;
+pub mod nessie;
 mod oauth2;
 mod pointers;
 mod reference;
+pub mod rest;
 mod snapshot;
 pub mod sql;
 mod summary;
@@ -29,6 +32,7 @@ pub use commit::{Commit, CommitKind, Commits, CommittedTables};
 pub use error::SourceError;
 pub use pointers::PointerCounts;
 pub use snapshot::{ScanFiles, TableSnapshot};
+pub use summary::pattern_around;
 
 /// A source table's name: always three parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

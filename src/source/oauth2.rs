@@ -4,7 +4,8 @@
 //! `grant_type=client_credentials`. It is kept until shortly before it expires, or until the service refuses it. Of several
 //! statements that need one at the same time one asks.
 //!
-//! The secret and the token are never in an error, and never sent without TLS except to this machine.
+//! A token that could not be renewed early is used to its end. The secret and the token are never in an error; a catalog that is reached by
+//! TLS gets its tokens by TLS.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -35,7 +36,10 @@ pub struct ClientCredentials {
 
 struct Token {
     value: Secret,
+    /// When it is renewed.
     until: Instant,
+    /// When it ends.
+    end: Instant,
 }
 
 #[derive(Deserialize)]
@@ -57,15 +61,17 @@ impl fmt::Debug for ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// Connects to nothing yet; `oauth2-server-uri` must be set.
-    pub fn open(config: &CatalogConfig) -> Result<Self, SourceError> {
+    /// Connects to nothing yet. `endpoint` is where the catalog itself gives tokens, unless `oauth2-server-uri` says where, and
+    /// `scope` what it wants to hear unless `scope` says it.
+    pub fn open(config: &CatalogConfig, endpoint: Option<&str>, scope: Option<&str>) -> Result<Self, SourceError> {
         let bad = |reason: String| SourceError::BadSetting { catalog: config.name.clone(), reason };
         let endpoint = config
             .login("oauth2-server-uri")
+            .or(endpoint)
             .ok_or_else(|| bad("credential needs oauth2-server-uri, which gives the tokens".to_owned()))?;
         let url = url::Url::parse(endpoint).map_err(|_| bad("oauth2-server-uri: it must be a URL".to_owned()))?;
         let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        if url.scheme() != "https" && !(url.scheme() == "http" && here) {
+        if url.scheme() != "https" && !here && config.uri.starts_with("https:") {
             return Err(bad("oauth2-server-uri: a credential is never sent without TLS; it must begin with https://".to_owned()));
         }
         let mut form = vec![("grant_type", Secret::new("client_credentials"))];
@@ -74,7 +80,7 @@ impl ClientCredentials {
             None => form.push(("client_secret", Secret::new(config.login("credential").unwrap_or_default()))),
         }
         for key in ["scope", "audience", "resource"] {
-            if let Some(value) = config.login(key) {
+            if let Some(value) = config.login(key).or(scope.filter(|_| key == "scope")) {
                 form.push((key, Secret::new(value)));
             }
         }
@@ -97,11 +103,19 @@ impl ClientCredentials {
         {
             return Ok(token.value.expose().to_owned());
         }
-        let answer = self.fetch().await?;
-        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs);
+        let answer = match (self.fetch().await, current.as_ref()) {
+            (Ok(answer), _) => answer,
+            // Renewed early, so that this costs nobody anything.
+            (Err(_), Some(token)) if Instant::now() < token.end && refused != Some(token.value.expose()) => {
+                return Ok(token.value.expose().to_owned());
+            }
+            (Err(error), _) => return Err(error),
+        };
+        // Ten years are for ever, and can be added to any instant.
+        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(seconds.min(315_360_000)));
         // A very short life is used by half.
         let good_for = lifetime.saturating_sub(EARLY).max(lifetime / 2);
-        let token = Token { value: Secret::new(answer.access_token), until: Instant::now() + good_for };
+        let token = Token { value: Secret::new(answer.access_token), until: Instant::now() + good_for, end: Instant::now() + lifetime };
         Ok(current.insert(token).value.expose().to_owned())
     }
 

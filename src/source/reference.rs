@@ -45,6 +45,9 @@ impl Sources {
     async fn aged(&self, ident: &TableIdent, at: &SnapshotRef, commits: &Commits, age: Age) -> Result<Arc<TableSnapshot>, SourceError> {
         let catalog = self.catalog(&ident.catalog)?;
         if let Some(tables) = catalog.commits() {
+            if age == Age::Fresh {
+                tables.forget();
+            }
             return self.at_commit(ident, at, commits, catalog, tables).await;
         }
         let (pointer, kept) = self.pointers.get(catalog, ident, age).await?;
@@ -124,23 +127,29 @@ impl Sources {
         pointer: TablePointer,
     ) -> Result<Arc<TableSnapshot>, SourceError> {
         let storage = Arc::clone(pointer.storage.as_ref().unwrap_or_else(|| catalog.storage()));
-        let sent = pointer.metadata.as_ref().map(|metadata| (Arc::clone(metadata), pick(ident, &pointer, metadata, at)));
-        let (metadata, picked) = match sent {
-            // Servers may leave out what is not current.
-            None
-            | Some((
-                _,
-                Err(SourceError::UnknownSnapshot { .. } | SourceError::NoSnapshotAt { .. } | SourceError::UnknownReference { .. }),
-            )) => {
+        let (metadata, picked) = match &pointer.metadata {
+            None => {
                 let metadata = self.metadata(ident, &storage, &pointer.metadata_location).await?;
                 let picked = pick(ident, &pointer, &metadata, at);
                 (metadata, picked)
             }
-            Some(sent) => sent,
+            Some(sent) => match pick(ident, &pointer, sent, at) {
+                // Servers may leave out what is not current: the file knows it, if it is this table's. (Some name their files `v1`, `v2`, so
+                // that a table that was dropped had one of the same name.)
+                Err(error) if is_of_history(&error) => {
+                    let metadata = self.metadata(ident, &storage, &pointer.metadata_location).await?;
+                    let picked = match metadata.table_uuid == sent.table_uuid {
+                        true => pick(ident, &pointer, &metadata, at),
+                        false => Err(error),
+                    };
+                    (metadata, picked)
+                }
+                picked => (Arc::clone(sent), picked),
+            },
         };
         let (snapshot, schema) = picked?;
         let cache = Arc::clone(&self.cache);
-        Ok(Arc::new(TableSnapshot { ident: ident.clone(), pointer, metadata, schema, snapshot, storage, cache }))
+        Ok(Arc::new(TableSnapshot { ident: ident.clone(), pointer, metadata, schema, snapshot, storage, cache, listed: None }))
     }
 
     async fn metadata(&self, ident: &TableIdent, storage: &Arc<Storage>, location: &str) -> Result<Arc<TableMetadata>, SourceError> {
@@ -150,6 +159,11 @@ impl Sources {
             FileError::Storage(error) => SourceError::Storage(error),
         })
     }
+}
+
+/// Whether more history could have answered.
+fn is_of_history(error: &SourceError) -> bool {
+    matches!(error, SourceError::UnknownSnapshot { .. } | SourceError::NoSnapshotAt { .. } | SourceError::UnknownReference { .. })
 }
 
 /// 42704 for a reference of the catalog, with the nearest one.

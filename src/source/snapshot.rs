@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::cache::{FileCache, unfold};
@@ -15,6 +16,9 @@ use super::iceberg::{
 };
 use super::{SourceError, TableIdent, TablePointer};
 use crate::storage::{Storage, StorageError};
+
+/// A delete file of no more bytes than this is read by one request.
+const SMALL_DELETE_FILE: u64 = 1 << 20;
 
 /// How many manifests of one scan are fetched at a time.
 const CONCURRENT_MANIFESTS: usize = 16;
@@ -35,6 +39,8 @@ pub struct TableSnapshot {
     /// Where its files are.
     pub storage: Arc<Storage>,
     pub(super) cache: Arc<FileCache>,
+    /// Its files, where they were found by listing a folder and not by manifests.
+    pub(super) listed: Option<Arc<[DataFile]>>,
 }
 
 /// The live files of a snapshot.
@@ -51,6 +57,32 @@ pub struct ScanFiles {
 }
 
 impl TableSnapshot {
+    /// Files that a pattern found, as if they were a table's: `metadata` has their columns and no snapshot. None if it has no
+    /// columns either.
+    pub fn of_listed_files(
+        ident: TableIdent,
+        pattern: &str,
+        metadata: TableMetadata,
+        files: Vec<DataFile>,
+        storage: Arc<Storage>,
+    ) -> Option<Self> {
+        let schema = Arc::clone(metadata.current_schema()?);
+        let (pointer, metadata) = (TablePointer::at(pattern), Arc::new(metadata));
+        // Nothing of it is ever looked up there.
+        let cache = Arc::new(FileCache::new(0));
+        Some(Self { ident, pointer, metadata, schema, snapshot: None, storage, cache, listed: Some(files.into()) })
+    }
+
+    /// Whether its files were found by listing a folder: there are no snapshots, deletes or field ids then.
+    pub fn is_listed(&self) -> bool {
+        self.listed.is_some()
+    }
+
+    /// The pattern that its files were found by, if they were.
+    pub fn glob(&self) -> Option<&str> {
+        self.listed.as_ref().map(|_| self.pointer.metadata_location.as_str())
+    }
+
     /// The snapshot's number; none for a table that was never written.
     pub fn snapshot_id(&self) -> Option<i64> {
         self.snapshot.as_ref().map(|snapshot| snapshot.snapshot_id)
@@ -96,6 +128,9 @@ impl TableSnapshot {
 
     /// Its live files, less those of manifests that `keep_manifest` refuses.
     pub async fn scan_files(&self, keep_manifest: &(dyn Fn(&ManifestFile) -> bool + Send + Sync)) -> Result<ScanFiles, SourceError> {
+        if let Some(listed) = &self.listed {
+            return Ok(ScanFiles { data_files: listed.to_vec(), ..ScanFiles::default() });
+        }
         let all = self.manifests().await?;
         let total = all.len();
         let kept: Vec<ManifestFile> = all.into_iter().filter(|manifest| !manifest.is_dead() && keep_manifest(manifest)).collect();
@@ -142,17 +177,17 @@ impl TableSnapshot {
         DeleteIndex::new(&files.delete_files, &self.metadata).map_err(|error| self.format_error(error))
     }
 
-    /// Reads a deletion vector by one ranged GET and checks all of it.
-    pub async fn deletion_vector(&self, delete: &DeleteFile) -> Result<DeletionVector, SourceError> {
-        let range = delete.content_offset.zip(delete.content_size).and_then(|(offset, size)| {
-            let (start, size) = (u64::try_from(offset).ok()?, u64::try_from(size).ok()?);
-            Some(start..start.checked_add(size)?)
-        });
-        let Some(range) = range else {
-            return Err(self.format_error(FormatError::damaged(&delete.path, "deletion vector: its place in the file is impossible")));
-        };
-        let blob = self.storage.read_range(&delete.path, range).await.map_err(|error| self.storage_error(error))?;
-        DeletionVector::parse(&blob, delete).map_err(|error| self.format_error(error))
+    /// A deletion vector, all of it checked.
+    pub async fn deletion_vector(&self, delete: &DeleteFile) -> Result<Arc<DeletionVector>, SourceError> {
+        self.cache.vector(&self.storage, delete).await.map_err(|error| unfold(self, error))
+    }
+
+    /// The bytes of a delete file that is small enough to be read, and kept, as a whole.
+    pub async fn small_delete_file(&self, delete: &DeleteFile) -> Result<Option<Bytes>, SourceError> {
+        if !u64::try_from(delete.file_size).is_ok_and(|size| size <= SMALL_DELETE_FILE) {
+            return Ok(None);
+        }
+        self.cache.small_file(&self.storage, &delete.path, SMALL_DELETE_FILE).await.map_err(|error| unfold(self, error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a pinned snapshot says of itself without a manifest being read: for people, not for planning.
 
-use super::{Sources, TableSnapshot};
+use super::{SnapshotRef, SourceError, Sources, TableIdent, TableSnapshot};
 
 impl Sources {
     /// The pattern of a table's data files as its catalog sees them, for people; what the catalog does not tell (the table is
@@ -14,6 +14,17 @@ impl Sources {
         match asked {
             Some(file) if !file.starts_with(located.trim_end_matches("*.parquet")) => pattern_around(&file),
             _ => located,
+        }
+    }
+}
+
+impl Sources {
+    /// The pattern that `scan = 'glob'` reads: around a data file that the catalog names, else where the table's metadata says that
+    /// its files are.
+    pub async fn glob_pattern(&self, ident: &TableIdent) -> Result<String, SourceError> {
+        match self.catalog(&ident.catalog)?.data_file(ident).await? {
+            Some(file) => Ok(pattern_around(&file)),
+            None => Ok(self.snapshot(ident, &SnapshotRef::Current).await?.data_pattern()),
         }
     }
 }
@@ -46,6 +57,9 @@ impl TableSnapshot {
 
     /// Rows, if the writer's counts tell them exactly: equality deletes remove an unknown number.
     pub fn exact_row_count(&self) -> Option<i64> {
+        if let Some(listed) = &self.listed {
+            return listed.iter().map(|file| file.record_count).try_fold(0i64, i64::checked_add);
+        }
         let Some(_) = &self.snapshot else { return Some(0) };
         if self.total("total-equality-deletes").unwrap_or(0) != 0 {
             return None;
@@ -55,6 +69,9 @@ impl TableSnapshot {
 
     /// Data files, by the writer's count.
     pub fn data_file_count(&self) -> Option<i64> {
+        if let Some(listed) = &self.listed {
+            return i64::try_from(listed.len()).ok();
+        }
         let Some(_) = &self.snapshot else { return Some(0) };
         self.total("total-data-files")
     }

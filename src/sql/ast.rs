@@ -32,6 +32,8 @@ pub enum Statement {
         /// The view.
         view: Ident,
     },
+    /// `DECLARE`, `FETCH`, `MOVE`, `CLOSE`.
+    Cursor(super::CursorStatement),
     /// PostgreSQL's statement, by sqlparser.
     Sql(Box<sqlparser_ast::Statement>),
     /// A statement of `sql.md` that this release does not carry out: its name, for 0A000.

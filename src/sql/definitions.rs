@@ -6,8 +6,9 @@
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::dialect::FeatgresDialect;
 use super::interval::{self, IntervalTextError, Unit};
-use super::parser::{error_of, name_versions};
+use super::parser::{error_of, name_versions, reached};
 use super::rewrite::is_word;
 use super::tokens::StatementTokens;
 use super::{
@@ -22,6 +23,7 @@ type Result<T> = std::result::Result<T, SqlError>;
 pub(super) struct Cursor<'a> {
     pub(super) parser: Parser<'a>,
     pub(super) statement: StatementTokens<'a>,
+    pub(super) dialect: &'a FeatgresDialect,
 }
 
 /// Reads one of our statements; `None`, with nothing consumed, if it is none.
@@ -274,7 +276,7 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
 impl<'a> Cursor<'a> {
     /// Runs one of sqlparser's own rules.
     pub(super) fn parse_with<T>(&mut self, rule: impl FnOnce(&mut Parser<'a>) -> std::result::Result<T, ParserError>) -> Result<T> {
-        rule(&mut self.parser).map_err(|error| error_of(&error, &self.parser, &self.statement))
+        rule(&mut self.parser).map_err(|error| error_of(&error, &self.parser, self.dialect, &self.statement))
     }
 
     /// The next token must be the statement's end.
@@ -283,12 +285,12 @@ impl<'a> Cursor<'a> {
     }
 
     /// The syntax error of the next token.
-    fn unexpected(&self) -> SqlError {
-        self.statement.syntax_error_at(self.position())
+    pub(super) fn unexpected(&self) -> SqlError {
+        self.statement.syntax_error_at(self.position().max(reached(&self.parser, self.dialect)))
     }
 
     /// Where the next token stands.
-    fn position(&self) -> usize {
+    pub(super) fn position(&self) -> usize {
         let next = self.parser.peek_token_ref();
         if next.token == Token::EOF { self.statement.end } else { next.span.start.column as usize }
     }
@@ -299,7 +301,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Consumes these unquoted words, all or none.
-    fn take(&mut self, words: &[&str]) -> bool {
+    pub(super) fn take(&mut self, words: &[&str]) -> bool {
         let found = self.at(words);
         if found {
             for _ in words {
@@ -318,7 +320,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A name: quoted, or any word that is not reserved.
-    fn name(&mut self) -> Result<Ident> {
+    pub(super) fn name(&mut self) -> Result<Ident> {
         self.word(|word| !is_reserved(word))
     }
 

@@ -26,12 +26,19 @@ const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
 pub(super) struct FeatgresDialect {
     versioned: bool,
     fuel: Cell<usize>,
+    /// The first token behind everything that was once read as an expression.
+    reached: Cell<usize>,
 }
 
 impl FeatgresDialect {
     /// For a statement of so many tokens, with or without table versions in it.
     pub(super) fn new(tokens: usize, versioned: bool) -> Self {
-        Self { versioned, fuel: Cell::new(tokens.saturating_mul(FUEL_PER_TOKEN).saturating_add(FUEL_AT_LEAST)) }
+        Self { versioned, fuel: Cell::new(tokens.saturating_mul(FUEL_PER_TOKEN).saturating_add(FUEL_AT_LEAST)), reached: Cell::new(0) }
+    }
+
+    /// How far the parser came, whatever it went back to: the index of a token. Where it fails, the mistake is here or further on.
+    pub(super) fn reached(&self) -> usize {
+        self.reached.get()
     }
 }
 
@@ -91,6 +98,7 @@ impl Dialect for FeatgresDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        self.reached.set(self.reached.get().max(parser.index()));
         POSTGRES.get_next_precedence(parser)
     }
 

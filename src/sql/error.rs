@@ -33,6 +33,22 @@ pub enum SqlError {
         /// Where it begins.
         position: usize,
     },
+    /// A parameter with a number that no statement can have.
+    #[error("there is no parameter {parameter}")]
+    NoSuchParameter {
+        /// As written, `$70000`.
+        parameter: String,
+        /// Where it stands.
+        position: usize,
+    },
+    /// A number that goes on as a word.
+    #[error("trailing junk after numeric literal at or near \"{near}\"")]
+    TrailingJunk {
+        /// Both, as written.
+        near: String,
+        /// Where the number begins.
+        position: usize,
+    },
     /// A clause stands twice.
     #[error("clause {clause} is given twice")]
     RepeatedClause {
@@ -40,6 +56,12 @@ pub enum SqlError {
         clause: &'static str,
         /// The second one.
         position: usize,
+    },
+    /// Two options that exclude each other.
+    #[error("cannot specify both {pair}")]
+    ConflictingOptions {
+        /// For example `SCROLL and NO SCROLL`.
+        pair: &'static str,
     },
     /// A name stands twice in `TAGS (…)` or `WITH (…)`.
     #[error("{clause} names \"{name}\" twice")]
@@ -124,10 +146,13 @@ impl ReportError for SqlError {
             Self::SyntaxErrorNear { .. }
             | Self::SyntaxErrorAtEnd { .. }
             | Self::Unterminated { .. }
+            | Self::TrailingJunk { .. }
             | Self::RepeatedClause { .. }
             | Self::RepeatedName { .. }
             | Self::MissingClause { .. }
             | Self::NotOneQuery { .. } => SqlState::SYNTAX_ERROR,
+            Self::NoSuchParameter { .. } => SqlState::UNDEFINED_PARAMETER,
+            Self::ConflictingOptions { .. } => SqlState::INVALID_CURSOR_DEFINITION,
             Self::NumberOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             Self::MalformedInterval { .. } => SqlState::INVALID_DATETIME_FORMAT,
             Self::IntervalOutOfRange { .. } => SqlState::DATETIME_FIELD_OVERFLOW,
@@ -144,8 +169,11 @@ impl ReportError for SqlError {
             Self::TooLong { .. } => Some("Use COPY … FROM STDIN to load many rows.".to_owned()),
             Self::NotOneQuery { .. } => Some("For example 'SELECT customer_id, event_timestamp FROM my_spine'.".to_owned()),
             Self::Unterminated { .. }
+            | Self::NoSuchParameter { .. }
+            | Self::TrailingJunk { .. }
             | Self::RepeatedClause { .. }
             | Self::RepeatedName { .. }
+            | Self::ConflictingOptions { .. }
             | Self::NumberOutOfRange { .. }
             | Self::MalformedInterval { .. }
             | Self::IntervalOutOfRange { .. } => None,
@@ -164,6 +192,8 @@ impl ReportError for SqlError {
             Self::SyntaxErrorNear { position, .. }
             | Self::SyntaxErrorAtEnd { position, .. }
             | Self::Unterminated { position, .. }
+            | Self::NoSuchParameter { position, .. }
+            | Self::TrailingJunk { position, .. }
             | Self::RepeatedClause { position, .. }
             | Self::RepeatedName { position, .. }
             | Self::MissingClause { position, .. }
@@ -172,7 +202,7 @@ impl ReportError for SqlError {
             | Self::IntervalOutOfRange { position, .. }
             | Self::NotOneQuery { position } => Some(*position),
             Self::TooComplex { position } => *position,
-            Self::TooLong { .. } => None,
+            Self::TooLong { .. } | Self::ConflictingOptions { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod ast;
 mod constants;
+mod cursors;
 mod definitions;
 mod dialect;
 mod display;
@@ -22,6 +23,7 @@ pub use ast::{
     ObjectKind, PinClause, Show, SourceClause, SourceName, Statement, StatementText, WithOption,
 };
 pub use constants::{without_constants, without_passwords};
+pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};
 pub use error::SqlError;
 pub use parser::{parse, parse_entity_query};
 pub use tokens::{STACK_SIZE, position_of};

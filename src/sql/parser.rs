@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{self as sqlparser_ast, TableFactor, TableV
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::cursors;
 use super::definitions::{self, Cursor};
 use super::dialect::FeatgresDialect;
 use super::rewrite::{are_words, is_word, rewrite};
@@ -81,7 +82,6 @@ const NOT_SUPPORTED: &[(&[&str], &str)] = &[
     (&["REVOKE"], "REVOKE"),
     (&["REFRESH", "MATERIALIZED", "VIEW"], "REFRESH MATERIALIZED VIEW"),
     (&["SET", "CONSTRAINTS"], "SET CONSTRAINTS"),
-    (&["MOVE"], "MOVE"),
     (&["CHECKPOINT"], "CHECKPOINT"),
     (&["REINDEX"], "REINDEX"),
     (&["CLUSTER"], "CLUSTER"),
@@ -154,10 +154,13 @@ fn parse_statement(statement: &StatementTokens<'_>) -> Result<Statement, SqlErro
     }
     let dialect = FeatgresDialect::new(rewritten.tokens.len(), rewritten.versioned);
     let parser = Parser::new(&dialect).with_recursion_limit(MAX_RECURSION).with_tokens_with_locations(rewritten.tokens);
-    let mut cursor = Cursor { parser, statement: *statement };
+    let mut cursor = Cursor { parser, statement: *statement, dialect: &dialect };
     if let Some(definition) = definitions::parse(&mut cursor)? {
         cursor.expect_end()?;
         return Ok(definition);
+    }
+    if let Some(statement) = cursors::parse(&mut cursor)? {
+        return Ok(statement);
     }
     let mut tree = cursor.parse_with(Parser::parse_statement)?;
     cursor.expect_end()?;
@@ -185,7 +188,7 @@ pub(super) fn name_versions(tree: &mut impl VisitMut) {
 }
 
 /// sqlparser's error in PostgreSQL's words. Its own words are kept as a hint where they say more than "unexpected".
-pub(super) fn error_of(error: &ParserError, parser: &Parser<'_>, statement: &StatementTokens<'_>) -> SqlError {
+pub(super) fn error_of(error: &ParserError, parser: &Parser<'_>, dialect: &FeatgresDialect, statement: &StatementTokens<'_>) -> SqlError {
     let message = match error {
         ParserError::RecursionLimitExceeded => return SqlError::TooComplex { position: None },
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
@@ -197,5 +200,12 @@ pub(super) fn error_of(error: &ParserError, parser: &Parser<'_>, statement: &Sta
         let next = parser.peek_token();
         if at_end || next.token == Token::EOF { usize::MAX } else { next.span.start.column as usize }
     });
-    statement.syntax_error_at(position)
+    statement.syntax_error_at(position.max(reached(parser, dialect)))
+}
+
+/// Where the parser was furthest: it tries one reading after the other, and complains of the last one's beginning, but the mistake is
+/// behind whatever some reading could make sense of.
+pub(super) fn reached(parser: &Parser<'_>, dialect: &FeatgresDialect) -> usize {
+    let token = parser.token_at(dialect.reached());
+    if token.token == Token::EOF && dialect.reached() > 0 { usize::MAX } else { token.span.start.column as usize }
 }

@@ -5,6 +5,8 @@
 //! - `FOR VERSION AS OF x` and `FOR TIMESTAMP AS OF x` after a table's name become spellings that it does parse; the tree
 //!   then holds `TableVersion::VersionAsOf` and `TableVersion::TimestampAsOf`. The engine's own planner drops table
 //!   versions silently: whoever plans must read them from the tree.
+//! - `CREATE TABLE t (a, b) AS …` gets types that are not looked at.
+//! - `FORCE_QUOTE *` in COPY's options becomes a list of one column of that name, which no other option has.
 //! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
 
 use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
@@ -138,14 +140,40 @@ fn utility(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         // Without serializable snapshots to wait for, [NOT] DEFERRABLE asks for what is so anyway.
         out.extend(without_deferrable(tokens));
         tokens.len()
+    } else if starts(&["CREATE"]) {
+        create_table_as(tokens, out)
     } else if starts(&["COPY"]) {
         copy(tokens, out);
         tokens.len()
-    } else if starts(&["FETCH"]) {
-        fetch(tokens, out)
     } else {
         0
     }
+}
+
+/// `CREATE TABLE t (a, b) AS …`: sqlparser wants a type with every column, so each is given one that nobody looks at.
+fn create_table_as(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
+    let Some(open) = tokens.iter().position(|token| token.token == Token::LParen) else { return 0 };
+    if !tokens[..open].iter().any(|token| is_word(Some(token), "TABLE")) {
+        return 0;
+    }
+    let mut end = open + 1;
+    loop {
+        match (tokens.get(end).map(|token| &token.token), tokens.get(end + 1).map(|token| &token.token)) {
+            (Some(Token::Word(_)), Some(Token::Comma)) => end += 2,
+            (Some(Token::Word(_)), Some(Token::RParen)) => break,
+            _ => return 0,
+        }
+    }
+    if !tokens[end..].iter().any(|token| is_word(Some(token), "AS")) {
+        return 0;
+    }
+    for token in &tokens[..=end] {
+        out.push(token.clone());
+        if token.span.start.column > tokens[open].span.start.column && matches!(token.token, Token::Word(_)) {
+            out.push(word("TEXT", token.span));
+        }
+    }
+    end + 1
 }
 
 fn without_deferrable(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
@@ -188,24 +216,11 @@ fn copy(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) {
                 let span = token.span;
                 out.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
             }
+            _ if token.token == Token::Mul && is_word(before, "FORCE_QUOTE") => {
+                let star = Token::Word(Word { value: "*".to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
+                out.extend([Token::LParen, star, Token::RParen].map(|part| TokenWithSpan { token: part, span: token.span }));
+            }
             _ => out.push(token.clone()),
         }
     }
-}
-
-/// `FETCH c`, `FETCH 10 c`: sqlparser wants a direction and FROM.
-fn fetch(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
-    let [first, middle @ .., name] = tokens else { return 0 };
-    let named = middle.last().is_some_and(|last| is_word(Some(last), "FROM") || is_word(Some(last), "IN"));
-    let direction = if named { &middle[..middle.len() - 1] } else { middle };
-    out.push(first.clone());
-    match direction {
-        [] => out.push(word("NEXT", first.span)),
-        [one] if is_word(Some(one), "FORWARD") => out.push(word("NEXT", one.span)),
-        [one] if is_word(Some(one), "BACKWARD") => out.push(word("PRIOR", one.span)),
-        [minus, count] if minus.token == Token::Minus => out.extend([word("BACKWARD", minus.span), count.clone()]),
-        direction => out.extend_from_slice(direction),
-    }
-    out.extend([word("FROM", name.span), name.clone()]);
-    tokens.len()
 }

@@ -116,6 +116,17 @@ impl<'a> Tokens<'a> {
                 _ => SqlError::SyntaxErrorNear { near, position, hint: None },
             });
         }
+        // Whoever plans makes a list as long as the largest number.
+        if let Some(token) = tokens.iter().find(|token| matches!(&token.token, Token::Placeholder(name) if !is_parameter(name))) {
+            return Err(SqlError::NoSuchParameter {
+                parameter: shortened(&token.token.to_string()),
+                position: token.span.start.column as usize,
+            });
+        }
+        if let Some(at) = tokens.windows(2).zip(bytes.windows(2)).position(|(tokens, bytes)| is_junk(tokens, bytes)) {
+            let near = shortened(&text[bytes[at].0..bytes[at + 1].1]);
+            return Err(SqlError::TrailingJunk { near, position: tokens[at].span.start.column as usize });
+        }
         Ok(Self { text, tokens, bytes, characters: text.chars().count() })
     }
 
@@ -293,6 +304,17 @@ fn last(tokens: &[TokenWithSpan]) -> Option<&Token> {
 /// A token as an error shows it: one may be as long as the text.
 fn shortened(token: &str) -> String {
     token.chars().take(MAX_NEAR).collect()
+}
+
+/// `$1` to `$65535`: what the protocol can give values to.
+fn is_parameter(name: &str) -> bool {
+    name.strip_prefix('$').and_then(|number| number.parse::<u16>().ok()).is_some_and(|number| number > 0)
+}
+
+/// A number that goes on as a word: `1e`, `1_`, `10OFFSET`.
+fn is_junk(tokens: &[TokenWithSpan], bytes: &[(usize, usize)]) -> bool {
+    matches!((&tokens[0].token, &tokens[1].token), (Token::Number(..), Token::Word(word)) if word.quote_style.is_none())
+        && bytes[0].1 == bytes[1].0
 }
 
 /// PostgreSQL has no empty names, and no characters outside its alphabet.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use object_store::{PutMode, PutOptions, PutPayload};
 
-use super::{Located, Storage, StorageError, failed, parse_key, split};
+use super::{Located, Storage, StorageError, parse_key, split};
 
 /// Makes the names of temporary files differ within this process; the process id does it between processes.
 static TEMPORARY: AtomicU64 = AtomicU64::new(0);
@@ -59,7 +59,7 @@ impl Storage {
                 let Located { store, path, .. } = self.locate(url)?;
                 let mode = if mode == Mode::Create { PutMode::Create } else { PutMode::Overwrite };
                 let options = PutOptions { mode, ..PutOptions::default() };
-                store.put_opts(&path, PutPayload::from_bytes(bytes), options).await.map_err(|error| failed(url, error))?;
+                store.put_opts(&path, PutPayload::from_bytes(bytes), options).await.map_err(|error| StorageError::of(url, error))?;
                 Ok(())
             }
         }

@@ -1,5 +1,6 @@
 //! An object store that counts what is asked of it, so that a test can say "no HEAD, no LIST" and metrics can say how
-//! much was read. It adds four relaxed atomic additions to a request.
+//! much was read. It adds four relaxed atomic additions to a request. Since all requests pass here, it is also where one whose
+//! vended credentials have ended is made once more.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, RenameOptions, Result,
 };
+
+use super::VendedCredentials;
+use super::refusal::is_expired;
 
 /// Requests so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,11 +63,23 @@ impl Counters {
 pub(super) struct CountingStore {
     inner: Arc<dyn ObjectStore>,
     counters: Arc<Counters>,
+    vended: Option<Arc<dyn VendedCredentials>>,
 }
 
 impl CountingStore {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>, counters: Arc<Counters>) -> Self {
-        Self { inner, counters }
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, counters: Arc<Counters>, vended: Option<Arc<dyn VendedCredentials>>) -> Self {
+        Self { inner, counters, vended }
+    }
+
+    /// Whether the request is worth another try, because its credentials have ended and there may be new ones.
+    fn renewed(&self, error: &object_store::Error) -> bool {
+        match &self.vended {
+            Some(vended) if is_expired(error) => {
+                vended.refused();
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -89,7 +105,10 @@ impl ObjectStore for CountingStore {
         let head = options.head;
         let counter = if head { &self.counters.heads } else { &self.counters.gets };
         counter.fetch_add(1, Ordering::Relaxed);
-        let answer = self.inner.get_opts(location, options).await?;
+        let answer = match self.inner.get_opts(location, options.clone()).await {
+            Err(error) if self.renewed(&error) => self.inner.get_opts(location, options).await?,
+            answer => answer?,
+        };
         if !head {
             self.counters.bytes.fetch_add(answer.range.end - answer.range.start, Ordering::Relaxed);
         }
@@ -98,7 +117,10 @@ impl ObjectStore for CountingStore {
 
     async fn get_ranges(&self, location: &Path, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Bytes>> {
         self.counters.gets.fetch_add(1, Ordering::Relaxed);
-        let answer = self.inner.get_ranges(location, ranges).await?;
+        let answer = match self.inner.get_ranges(location, ranges).await {
+            Err(error) if self.renewed(&error) => self.inner.get_ranges(location, ranges).await?,
+            answer => answer?,
+        };
         self.counters.bytes.fetch_add(answer.iter().map(|bytes| bytes.len() as u64).sum(), Ordering::Relaxed);
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! What can go wrong between a URL and its bytes.
 
-use crate::error::{ReportError, SqlState};
+use super::refusal::{Refusal, brief};
+use crate::error::{Report, ReportError, SqlState};
 
 /// A storage failure; names the URL, never a credential.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +62,42 @@ pub enum StorageError {
         /// The limit.
         limit: usize,
     },
+    /// S3 says no, and why.
+    #[error("access to \"{url}\" is refused: {reason}")]
+    Refused {
+        /// The object.
+        url: String,
+        /// What it means.
+        refusal: Refusal,
+        /// S3's code and words.
+        reason: String,
+    },
+    /// The credentials that a catalog hands out could not be had.
+    #[error("no credentials for \"{url}\": {report}")]
+    Credentials {
+        /// The object.
+        url: String,
+        /// What the catalog said.
+        report: Box<Report>,
+    },
+    /// The AWS profile cannot be used.
+    #[error("no credentials for \"{url}\": {reason}")]
+    BadProfile {
+        /// The object.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// More objects than one listing takes.
+    #[error("more than {limit} objects below \"{url}\"")]
+    TooManyObjects {
+        /// The folder.
+        url: String,
+        /// The limit.
+        limit: usize,
+    },
     /// The store failed.
-    #[error("could not read or write \"{url}\": {source}")]
+    #[error("could not read or write \"{url}\": {}", brief(source))]
     Io {
         /// The object.
         url: String,
@@ -76,9 +111,28 @@ impl ReportError for StorageError {
         match self {
             Self::NotFound { .. } | Self::AlreadyExists { .. } | Self::Io { .. } => SqlState::IO_ERROR,
             Self::BadUrl { .. } => SqlState::FEATURE_NOT_SUPPORTED,
-            Self::BadProperty { .. } => SqlState::CONFIG_FILE_ERROR,
+            Self::BadProperty { .. } | Self::BadProfile { .. } => SqlState::CONFIG_FILE_ERROR,
+            Self::Refused { refusal: Refusal::AccessDenied, .. } => SqlState::INSUFFICIENT_PRIVILEGE,
+            Self::Refused { .. } => SqlState::IO_ERROR,
+            Self::Credentials { report, .. } => report.sqlstate,
             Self::OutOfRange { .. } => SqlState::DATA_CORRUPTED,
-            Self::TooLarge { .. } | Self::TooManyBuckets { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::TooLarge { .. } | Self::TooManyBuckets { .. } | Self::TooManyObjects { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.hint().to_owned()),
+            Self::Credentials { report, .. } => report.hint.clone(),
+            Self::BadProfile { .. } => Some("Set s3.access-key-id and s3.secret-access-key, or another AWS_PROFILE.".to_owned()),
+            Self::NotFound { .. }
+            | Self::AlreadyExists { .. }
+            | Self::BadUrl { .. }
+            | Self::BadProperty { .. }
+            | Self::OutOfRange { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyBuckets { .. }
+            | Self::TooManyObjects { .. }
+            | Self::Io { .. } => None,
         }
     }
 }

@@ -13,7 +13,10 @@
 mod conditional_put;
 mod counting;
 mod error;
+mod profile;
+mod refusal;
 mod s3;
+mod vended;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -29,8 +32,11 @@ use parking_lot::Mutex;
 
 pub use counting::RequestCounts;
 pub use error::StorageError;
+pub use refusal::Refusal;
+pub use vended::{S3Credentials, VendedCredentials};
 
 use counting::{Counters, CountingStore};
+use vended::OfPrefix;
 
 /// Properties by pyiceberg's names: `s3.endpoint`, `s3.region`, `s3.access-key-id`, …; `mount.BUCKET` = a local folder.
 pub type StorageProperties = BTreeMap<String, String>;
@@ -59,6 +65,8 @@ pub struct ListedObject {
     pub url: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Changes when the object is written again: the store's tag where it has one, with size and time.
+    pub version: String,
 }
 
 /// The object stores that one set of properties opens, by scheme and bucket.
@@ -67,6 +75,7 @@ pub struct Storage {
     stores: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
     counters: Arc<Counters>,
     identity: u64,
+    vended: Option<Arc<dyn VendedCredentials>>,
 }
 
 /// Numbers storages: see [`Storage::identity`].
@@ -144,6 +153,12 @@ impl Storage {
         Ok(Arc::new(storage))
     }
 
+    /// The same with credentials that somebody hands out, for the URLs that they are good for.
+    pub fn with_vended(properties: StorageProperties, vended: Arc<dyn VendedCredentials>) -> Result<Arc<Self>, StorageError> {
+        s3::check(&properties)?;
+        Ok(Arc::new(Self { vended: Some(vended), ..Self::with_properties(properties) }))
+    }
+
     /// The same without any property: local files, and S3 by the environment.
     pub fn local() -> Arc<Self> {
         Arc::new(Self::with_properties(StorageProperties::new()))
@@ -155,6 +170,7 @@ impl Storage {
             stores: Mutex::new(HashMap::new()),
             counters: Arc::new(Counters::default()),
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
+            vended: None,
         }
     }
 
@@ -177,7 +193,7 @@ impl Storage {
     }
 
     fn counted(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
-        Arc::new(CountingStore::new(store, Arc::clone(&self.counters)))
+        Arc::new(CountingStore::new(store, Arc::clone(&self.counters), self.vended.clone()))
     }
 
     /// What was asked of all stores so far.
@@ -189,31 +205,42 @@ impl Storage {
     pub fn locate(&self, url: &str) -> Result<Located, StorageError> {
         let Split { bucket, key } = split(url)?;
         let path = parse_key(url, key)?;
+        let prefix = self.vended.as_ref().and_then(|vended| vended.prefix(url).map(|prefix| (Arc::clone(vended), prefix)));
+        // No bucket's name has a line break in it.
+        let key = match &prefix {
+            Some((_, prefix)) => format!("{bucket}\n{prefix}"),
+            None => bucket.clone(),
+        };
         let mut stores = self.stores.lock();
-        if let Some(store) = stores.get(&bucket) {
+        if let Some(store) = stores.get(&key) {
             return Ok(Located { store: Arc::clone(store), path, bucket });
         }
         if stores.len() >= MAX_BUCKETS {
             return Err(StorageError::TooManyBuckets { url: url.to_owned(), limit: MAX_BUCKETS });
         }
-        let opened: Arc<dyn ObjectStore> = match bucket.strip_prefix("s3://") {
-            Some(name) => s3::open(name, &self.properties).map_err(|source| StorageError::Io { url: url.to_owned(), source })?,
-            None => Arc::new(LocalFileSystem::new()),
+        let opened: Arc<dyn ObjectStore> = match (bucket.strip_prefix("s3://"), prefix) {
+            (Some(name), Some((vended, prefix))) => {
+                let mut properties = self.properties.clone();
+                properties.extend(vended.properties(&prefix));
+                s3::open(url, name, &properties, Some(OfPrefix { vended, prefix }))?
+            }
+            (Some(name), None) => s3::open(url, name, &self.properties, None)?,
+            (None, _) => Arc::new(LocalFileSystem::new()),
         };
         let store = self.counted(opened);
-        stores.insert(bucket.clone(), Arc::clone(&store));
+        stores.insert(key, Arc::clone(&store));
         Ok(Located { store, path, bucket })
     }
 
     /// The whole object by one GET; more than [`MAX_WHOLE_OBJECT`] is refused before its body is read.
     pub async fn read(&self, url: &str) -> Result<Bytes, StorageError> {
         let Located { store, path, .. } = self.locate(url)?;
-        let answer = store.get_opts(&path, GetOptions::default()).await.map_err(|error| failed(url, error))?;
+        let answer = store.get_opts(&path, GetOptions::default()).await.map_err(|error| StorageError::of(url, error))?;
         let size = answer.meta.size;
         if size > MAX_WHOLE_OBJECT {
             return Err(StorageError::TooLarge { url: url.to_owned(), size, limit: MAX_WHOLE_OBJECT });
         }
-        answer.bytes().await.map_err(|error| failed(url, error))
+        answer.bytes().await.map_err(|error| StorageError::of(url, error))
     }
 
     /// These bytes of the object by one GET; a range that it does not hold is [`StorageError::OutOfRange`].
@@ -225,7 +252,7 @@ impl Storage {
             return Ok(Bytes::new());
         }
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let past_end = |error| if starts_past_end(&error) { out_of_range() } else { failed(url, error) };
+        let past_end = |error| if starts_past_end(&error) { out_of_range() } else { StorageError::of(url, error) };
         let answer = store.get_opts(&path, options).await.map_err(past_end)?;
         // Stores cut a range that is longer than the object: what they answer says whether it was there, and since
         // lengths come from metadata, only what is there may cost memory.
@@ -239,29 +266,46 @@ impl Storage {
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(out_of_range()) }
     }
 
+    /// The whole object by one GET, if it has no more than `limit` bytes.
+    pub async fn read_small(&self, url: &str, limit: u64) -> Result<Option<Bytes>, StorageError> {
+        let Located { store, path, .. } = self.locate(url)?;
+        let options = GetOptions { range: Some(GetRange::Bounded(0..limit)), ..GetOptions::default() };
+        match store.get_opts(&path, options).await {
+            Ok(answer) if answer.meta.size > limit => Ok(None),
+            Ok(answer) => answer.bytes().await.map(Some).map_err(|error| StorageError::of(url, error)),
+            // An empty object has no first byte.
+            Err(error) if starts_past_end(&error) => Ok(Some(Bytes::new())),
+            Err(error) => Err(StorageError::of(url, error)),
+        }
+    }
+
     /// All objects whose key lies below this folder, sorted by URL.
     pub async fn list(&self, url: &str) -> Result<Vec<ListedObject>, StorageError> {
+        self.list_at_most(url, usize::MAX).await
+    }
+
+    /// The same, but more than `most` objects are [`StorageError::TooManyObjects`].
+    pub async fn list_at_most(&self, url: &str, most: usize) -> Result<Vec<ListedObject>, StorageError> {
         let Located { store, path, .. } = self.locate(url)?;
         let prefix = url.trim_end_matches('/');
-        let found: Vec<_> = store.list(Some(&path)).try_collect().await.map_err(|error| failed(url, error))?;
+        let mut found = Vec::new();
+        let mut listing = store.list(Some(&path));
+        while let Some(meta) = listing.try_next().await.map_err(|error| StorageError::of(url, error))? {
+            if found.len() >= most {
+                return Err(StorageError::TooManyObjects { url: url.to_owned(), limit: most });
+            }
+            found.push(meta);
+        }
         let mut listed: Vec<ListedObject> = found
             .into_iter()
             .filter_map(|meta| {
                 let below = meta.location.as_ref().strip_prefix(path.as_ref())?.trim_start_matches('/');
-                Some(ListedObject { url: format!("{prefix}/{below}"), size: meta.size })
+                let version = format!("{}:{}:{}", meta.e_tag.unwrap_or_default(), meta.size, meta.last_modified.timestamp_micros());
+                Some(ListedObject { url: format!("{prefix}/{below}"), size: meta.size, version })
             })
             .collect();
         listed.sort_by(|a, b| a.url.cmp(&b.url));
         Ok(listed)
-    }
-}
-
-/// The store's error in our words.
-fn failed(url: &str, error: object_store::Error) -> StorageError {
-    match error {
-        object_store::Error::NotFound { .. } => StorageError::NotFound { url: url.to_owned() },
-        object_store::Error::AlreadyExists { .. } => StorageError::AlreadyExists { url: url.to_owned() },
-        source => StorageError::Io { url: url.to_owned(), source },
     }
 }
 
@@ -281,3 +325,5 @@ fn starts_past_end(error: &object_store::Error) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vended_tests;

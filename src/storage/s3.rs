@@ -1,15 +1,18 @@
 //! One S3 bucket from properties by pyiceberg's names, over the environment's AWS chain.
 //!
-//! What no property says comes from where every AWS client looks: `AWS_…` variables, web identity, container and
-//! instance metadata. Retries are bounded in number and in time, so that a dead endpoint is an error within the
-//! statement's patience. A property that nobody reads is refused: a misspelt credential must not mean "anonymous".
+//! What no property says comes from where every AWS client looks, in their order: `AWS_…` variables, web identity, the
+//! profile's files, container and instance metadata. Retries are bounded in number and in time, so that a dead endpoint is an
+//! error within the statement's patience; whoever waits for less drops the request, and its retries with it. A property that
+//! nobody reads is refused: a misspelt credential must not mean "anonymous".
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::{ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
 
+use super::profile::{Profile, ProfileCredentials, ProfileFiles};
+use super::vended::OfPrefix;
 use super::{StorageError, StorageProperties};
 
 /// The properties that [`open`] reads.
@@ -22,10 +25,18 @@ const KNOWN: &[&str] = &[
     "s3.path-style-access",
     "s3.force-virtual-addressing",
     "s3.anonymous",
+    "s3.profile-name",
+    CONNECT_TIMEOUT,
+    REQUEST_TIMEOUT,
     "client.region",
 ];
 
 const BOOLEANS: &[&str] = &["s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
+
+/// Seconds that a connection may take to be made.
+const CONNECT_TIMEOUT: &str = "s3.connect-timeout";
+/// Seconds that one request may take, its body included; retries go on for half as long.
+const REQUEST_TIMEOUT: &str = "s3.request-timeout";
 
 /// Refuses unknown names and values; other modules' properties (no `s3.` or `client.`) are not looked at.
 pub(super) fn check(properties: &StorageProperties) -> Result<(), StorageError> {
@@ -36,6 +47,9 @@ pub(super) fn check(properties: &StorageProperties) -> Result<(), StorageError> 
         }
         if BOOLEANS.contains(&name.as_str()) && boolean(value).is_none() {
             return Err(StorageError::BadProperty { name: name.clone(), reason: "must be true or false".to_owned() });
+        }
+        if [CONNECT_TIMEOUT, REQUEST_TIMEOUT].contains(&name.as_str()) && seconds(value).is_none() {
+            return Err(StorageError::BadProperty { name: name.clone(), reason: "must be a number of seconds, more than zero".to_owned() });
         }
     }
     let id = properties.contains_key("s3.access-key-id");
@@ -54,35 +68,86 @@ fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-/// The bucket's store; does no I/O.
-pub(super) fn open(bucket: &str, properties: &StorageProperties) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+fn seconds(value: &str) -> Option<Duration> {
+    let seconds: f64 = value.trim().trim_end_matches('s').parse().ok()?;
+    (seconds > 0.0 && seconds <= 86_400.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// The bucket's store; reads the profile's files at the most. `vended` are credentials that win over all others.
+pub(super) fn open(
+    url: &str,
+    bucket: &str,
+    properties: &StorageProperties,
+    vended: Option<OfPrefix>,
+) -> Result<Arc<dyn ObjectStore>, StorageError> {
     let get = |name: &str| properties.get(name).map(String::as_str);
     let flag = |name: &str| get(name).and_then(boolean);
+    let time = |name: &str, default: u64| get(name).and_then(seconds).unwrap_or(Duration::from_secs(default));
+    let request = time(REQUEST_TIMEOUT, 60);
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
-        .with_retry(RetryConfig { max_retries: 5, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() })
+        .with_retry(RetryConfig { max_retries: 5, retry_timeout: request / 2, ..RetryConfig::default() })
         .with_client_options(
-            ClientOptions::new().with_connect_timeout(Duration::from_secs(5)).with_timeout(Duration::from_secs(60)).with_allow_http(true),
+            ClientOptions::new().with_connect_timeout(time(CONNECT_TIMEOUT, 5)).with_timeout(request).with_allow_http(true),
         );
-    let virtual_hosted =
-        flag("s3.force-virtual-addressing").unwrap_or_else(|| flag("s3.path-style-access").is_some_and(|path_style| !path_style));
-    if let Some(endpoint) = get("s3.endpoint") {
-        builder = builder.with_endpoint(if virtual_hosted { with_bucket(endpoint, bucket) } else { endpoint.to_owned() });
-    }
-    builder = builder.with_virtual_hosted_style_request(virtual_hosted);
-    if let Some(region) = get("s3.region").or_else(|| get("client.region")) {
-        builder = builder.with_region(region);
-    }
-    if let (Some(id), Some(secret)) = (get("s3.access-key-id"), get("s3.secret-access-key")) {
+    let mut endpoint = get("s3.endpoint").map(str::to_owned);
+    let mut region = get("s3.region").or_else(|| get("client.region")).map(str::to_owned);
+    if let Some(vended) = vended {
+        builder = builder.with_credentials(Arc::new(vended));
+    } else if let (Some(id), Some(secret)) = (get("s3.access-key-id"), get("s3.secret-access-key")) {
         // As a provider of its own, because a session token of the environment belongs to the environment's key.
         let credential =
             AwsCredential { key_id: id.to_owned(), secret_key: secret.to_owned(), token: get("s3.session-token").map(str::to_owned) };
         builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(credential)));
-    }
-    if flag("s3.anonymous") == Some(true) {
+    } else if flag("s3.anonymous") == Some(true) {
         builder = builder.with_skip_signature(true);
+    } else if let Some((files, profile)) =
+        profile(get("s3.profile-name"), &builder).map_err(|reason| StorageError::BadProfile { url: url.to_owned(), reason })?
+    {
+        let unset = |key| builder.get_config_value(&key).is_none();
+        if unset(AmazonS3ConfigKey::Endpoint) && unset(AmazonS3ConfigKey::S3Endpoint) {
+            endpoint = endpoint.or(profile.endpoint);
+        }
+        if unset(AmazonS3ConfigKey::Region) {
+            region = region.or(profile.region);
+        }
+        match (profile.keys, profile.web_identity) {
+            (Some(keys), _) => builder = builder.with_credentials(Arc::new(ProfileCredentials::new(files, keys))),
+            (None, Some((token_file, role))) => {
+                builder =
+                    builder.with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file).with_config(AmazonS3ConfigKey::RoleArn, role);
+            }
+            // It is about other things; the machine's own credentials are next in line.
+            (None, None) => {}
+        }
     }
-    Ok(Arc::new(builder.build()?))
+    let virtual_hosted =
+        flag("s3.force-virtual-addressing").unwrap_or_else(|| flag("s3.path-style-access").is_some_and(|path_style| !path_style));
+    if let Some(endpoint) = endpoint {
+        let endpoint = if virtual_hosted { with_bucket(&endpoint, bucket) } else { endpoint };
+        // The more particular of the two keys, because the environment may have set it.
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
+    }
+    builder = builder.with_virtual_hosted_style_request(virtual_hosted);
+    if let Some(region) = region {
+        builder = builder.with_region(region);
+    }
+    Ok(Arc::new(builder.build().map_err(|error| StorageError::of(url, error))?))
+}
+
+/// The profile, where the environment itself has no credentials and somebody keeps profiles.
+fn profile(name: Option<&str>, environment: &AmazonS3Builder) -> Result<Option<(ProfileFiles, Profile)>, String> {
+    let has = |key| environment.get_config_value(&key).is_some();
+    let identity = has(AmazonS3ConfigKey::WebIdentityTokenFile) && has(AmazonS3ConfigKey::RoleArn);
+    if name.is_none() && (has(AmazonS3ConfigKey::AccessKeyId) || identity) {
+        return Ok(None);
+    }
+    let variable = |key: &str| match (key, name) {
+        ("AWS_PROFILE", Some(name)) => Some(name.to_owned()),
+        _ => std::env::var(key).ok(),
+    };
+    let Some(files) = ProfileFiles::of_environment(variable) else { return Ok(None) };
+    Ok(files.read()?.map(|profile| (files, profile)))
 }
 
 /// `https://host:port` with the bucket as the first label of its host.

@@ -90,6 +90,19 @@ fn unread_properties_are_refused_and_secrets_are_not_shown() {
 }
 
 #[tokio::test]
+async fn small_objects_are_read_whole_and_larger_ones_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::local();
+    for (bytes, expected) in [(&b""[..], Some(&b""[..])), (b"1234", Some(b"1234")), (b"12345", None)] {
+        let path = folder.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(storage.read_small(path.to_str().unwrap(), 4).await.unwrap().as_deref(), expected);
+    }
+    let gone = storage.read_small(folder.path().join("gone").to_str().unwrap(), 4).await;
+    assert!(matches!(gone, Err(StorageError::NotFound { .. })), "{gone:?}");
+}
+
+#[tokio::test]
 async fn odd_file_names_are_the_files_they_name() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Storage::local();

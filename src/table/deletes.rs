@@ -88,17 +88,15 @@ pub async fn read(
     let mut equality: Vec<_> = equality.into_values().collect();
     equality.sort_by(|a, b| a.path.cmp(&b.path));
     let scopes = Scopes::of(equality.iter().map(Arc::as_ref), metadata);
-    let keys = if equality.is_empty() {
-        None
-    } else {
-        Some(Arc::new(equality_deletes::read(factory, &equality, &scopes, &snapshot.schema, metadata, pool).await?))
-    };
+    let keys =
+        if equality.is_empty() { None } else { Some(Arc::new(equality_deletes::read(factory, &equality, &scopes, snapshot, pool).await?)) };
     Ok(ScanDeletes { positions, equality: keys, scopes, equality_files: equality.len(), reservation })
 }
 
 /// Rows of a file, by its footer.
 pub async fn row_count(factory: &StorageReaderFactory, url: &str) -> Result<u64> {
-    let footer = factory.open(url.into())?.footer().await.map_err(external)?;
+    let mut file = factory.open(url.into())?;
+    let footer = file.footer().await.map_err(external)?;
     // The reader has refused negative counts.
     Ok(footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum())
 }
@@ -117,24 +115,25 @@ async fn read_positions(
     let mut vectors = futures::stream::iter(vectors)
         .map(|(index, vector)| async move {
             let vector = snapshot.deletion_vector(&vector).await.map_err(external)?;
-            Ok::<_, DataFusionError>((index, vector.into_positions()))
+            Ok::<_, DataFusionError>((index, vector))
         })
         .buffer_unordered(CONCURRENT_READS);
     while let Some((index, positions)) = vectors.try_next().await? {
-        reservation.try_grow(positions.serialized_size())?;
-        bitmaps[index] |= positions;
+        reservation.try_grow(positions.positions().serialized_size())?;
+        bitmaps[index] |= positions.positions();
     }
     drop(vectors);
 
     // One delete file may be for many data files, and one data file may have many.
-    let mut wanted: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
+    let mut wanted: HashMap<&str, (Arc<DeleteFile>, HashMap<String, Vec<usize>>)> = HashMap::new();
     for (index, file) in files.iter().enumerate() {
         for delete in &file.deletes.position {
-            wanted.entry_ref(delete.path.as_str()).or_default().entry_ref(file.data.path.as_str()).or_default().push(index);
+            let (_, files) = wanted.entry(&delete.path).or_insert_with(|| (Arc::clone(delete), HashMap::new()));
+            files.entry_ref(file.data.path.as_str()).or_default().push(index);
         }
     }
-    let mut reads = futures::stream::iter(wanted)
-        .map(|(url, files)| async move { position_deletes::read(factory, &url, &files).await })
+    let mut reads = futures::stream::iter(wanted.into_values().collect::<Vec<_>>())
+        .map(|(delete, files)| async move { position_deletes::read(factory, snapshot, &delete, &files).await })
         .buffer_unordered(CONCURRENT_READS);
     while let Some(deleted) = reads.try_next().await.map_err(external)? {
         for (indices, positions) in deleted {

@@ -19,6 +19,7 @@ use super::reader_factory::StorageReaderFactory;
 use super::reshape::{Defaults, Shape};
 use super::schema::arrow_field;
 use super::schema_evolution::inner_name;
+use crate::source::TableSnapshot;
 use crate::source::iceberg::{DeleteFile, NestedField, PartitionTuple, Schema, TableMetadata};
 
 /// Delete files read at a time.
@@ -58,10 +59,10 @@ pub async fn read(
     factory: &StorageReaderFactory,
     deletes: &[Arc<DeleteFile>],
     scopes: &Scopes,
-    pinned: &Schema,
-    metadata: &TableMetadata,
+    snapshot: &TableSnapshot,
     pool: &Arc<dyn MemoryPool>,
 ) -> datafusion::common::Result<EqualityDeletes> {
+    let (pinned, metadata) = (snapshot.schema.as_ref(), snapshot.metadata.as_ref());
     let reservation = MemoryConsumer::new("equality deletes").register(pool);
     let mut key_sets: Vec<KeySet> = Vec::new();
     let mut set_of: HashMap<Vec<i32>, usize> = HashMap::new();
@@ -83,7 +84,7 @@ pub async fn read(
     }
     let mut files = futures::stream::iter(planned)
         .map(|(delete, set, columns)| async move {
-            let rows = parquet_rows::open(factory, &delete.path, None).await.map_err(external)?;
+            let rows = parquet_rows::open(factory, snapshot, &delete).await.map_err(external)?;
             Ok::<_, datafusion::common::DataFusionError>((delete, set, columns, rows))
         })
         .buffered(CONCURRENT_READS);

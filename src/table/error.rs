@@ -95,6 +95,30 @@ pub enum TableError {
         /// What is wrong.
         reason: String,
     },
+    /// Nothing to read.
+    #[error("no Parquet file matches \"{pattern}\"")]
+    NoFileMatches {
+        /// The pattern.
+        pattern: String,
+        /// Objects below the folder that do not match.
+        others: usize,
+    },
+    /// Files of one pattern that are not of one table.
+    #[error("the files of \"{pattern}\" differ in column \"{column}\": it is {one_type} in \"{one}\" and {other_type} in \"{other}\"")]
+    FilesDiffer {
+        /// The pattern.
+        pattern: Box<str>,
+        /// The column.
+        column: Box<str>,
+        /// A file.
+        one: Box<str>,
+        /// The column's type there.
+        one_type: Box<str>,
+        /// Another file.
+        other: Box<str>,
+        /// Its type there.
+        other_type: Box<str>,
+    },
     /// More files than a locator can number.
     #[error("table \"{table}\" has {files} data files in one snapshot, more than {limit}")]
     TooManyFiles {
@@ -132,6 +156,8 @@ impl ReportError for TableError {
             Self::NoFieldIds { .. } | Self::FileFormat { .. } | Self::Encrypted { .. } | Self::UnsupportedType { .. } => {
                 SqlState::FEATURE_NOT_SUPPORTED
             }
+            Self::NoFileMatches { .. } => SqlState::UNDEFINED_FILE,
+            Self::FilesDiffer { .. } => SqlState::DATATYPE_MISMATCH,
             Self::TooManyFiles { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
             Self::Source(error) => error.sqlstate(),
             Self::Storage(error) => error.sqlstate(),
@@ -142,6 +168,11 @@ impl ReportError for TableError {
         match self {
             Self::FileExpired { .. } => Some("Run the statement again: it will read the table's current snapshot.".to_owned()),
             Self::NoFieldIds { .. } => Some("Set the table property \"schema.name-mapping.default\".".to_owned()),
+            Self::NoFileMatches { others: 0, .. } => None,
+            Self::NoFileMatches { others, .. } => Some(format!(
+                "{others} objects lie below that folder: * does not match files in folders of partitions. scan = 'snapshot' reads Iceberg tables wherever their files lie."
+            )),
+            Self::FilesDiffer { .. } => Some("scan = 'snapshot' reads an Iceberg table whose columns have changed.".to_owned()),
             Self::TooManyFiles { .. } => Some("Compact the table's small files.".to_owned()),
             Self::Source(error) => error.hint(),
             Self::Storage(error) => error.hint(),

@@ -261,6 +261,9 @@ impl FeatureRows for SnapshotFeatureRows {
     }
 
     fn describe(&self) -> String {
+        if let Some(pattern) = self.pinned.snapshot.glob() {
+            return format!("table={}, glob={pattern}", self.table());
+        }
         match self.pinned.snapshot.snapshot_id() {
             Some(id) => format!("table={}, snapshot={id}", self.table()),
             None => format!("table={}, snapshot=none", self.table()),

@@ -43,6 +43,23 @@ pub fn map_names(fields: &Fields, mapping: &[MappedField]) -> Fields {
     fields.iter().map(|field| map_name(field, by_name(mapping, field.name()))).collect()
 }
 
+/// The same fields without ids, at any depth.
+pub fn without_ids(fields: &Fields) -> Fields {
+    fields.iter().map(without_id).collect()
+}
+
+fn without_id(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Struct(children) => DataType::Struct(without_ids(children)),
+        DataType::List(element) => DataType::List(without_id(element)),
+        DataType::Map(entries, sorted) => DataType::Map(without_id(entries), *sorted),
+        other => other.clone(),
+    };
+    let mut metadata = field.metadata().clone();
+    metadata.remove(FIELD_ID);
+    Arc::new(field.as_ref().clone().with_data_type(data_type).with_metadata(metadata))
+}
+
 fn by_name<'a>(mapping: &'a [MappedField], name: &str) -> Option<&'a MappedField> {
     mapping.iter().find(|mapped| mapped.names.iter().any(|known| known == name))
 }

@@ -26,6 +26,8 @@ struct Entry {
     footer: Arc<ParquetMetaData>,
     bytes: usize,
     used: u64,
+    /// The version of a file that may be written again, as its listing has it.
+    version: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +91,25 @@ impl FooterCache {
         }
     }
 
+    /// Forgets the object's footer unless it is of this version.
+    pub fn keep_version(&self, storage: &Arc<Storage>, object: &str, version: &str) {
+        let mut entries = self.entries.lock();
+        let key = (Arc::as_ptr(storage).addr(), object.to_owned());
+        if entries.by_file.get(&key).is_some_and(|entry| entry.version.as_deref() != Some(version)) {
+            let paged = (key.0, format!("{object}#pages"));
+            for old in [key, paged].iter().filter_map(|key| entries.by_file.remove(key)).collect::<Vec<_>>() {
+                entries.bytes -= old.bytes;
+            }
+        }
+    }
+
+    /// Says which version of the object its footer is of.
+    pub fn set_version(&self, storage: &Arc<Storage>, object: &str, version: &str) {
+        if let Some(entry) = self.entries.lock().by_file.get_mut(&(Arc::as_ptr(storage).addr(), object.to_owned())) {
+            entry.version = Some(version.to_owned());
+        }
+    }
+
     /// Keeps this footer, if it is not larger than an eighth of the limit.
     pub fn put(&self, storage: &Arc<Storage>, object: &str, footer: &Arc<ParquetMetaData>) {
         let limit = self.limit.load(Ordering::Relaxed);
@@ -99,7 +120,7 @@ impl FooterCache {
         let mut entries = self.entries.lock();
         entries.clock += 1;
         let used = entries.clock;
-        let entry = Entry { _storage: Arc::clone(storage), footer: Arc::clone(footer), bytes, used };
+        let entry = Entry { _storage: Arc::clone(storage), footer: Arc::clone(footer), bytes, used, version: None };
         if let Some(old) = entries.by_file.insert((Arc::as_ptr(storage).addr(), object.to_owned()), entry) {
             entries.bytes -= old.bytes;
         }

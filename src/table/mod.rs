@@ -4,7 +4,7 @@
 //! Parquet scan. In the order in which a scan meets them: `provider` and `feature_rows` (the two faces), `pinned`, `listing` (which
 //! files; `pruning`, `bounds`), `deletes` (`position_deletes`, `equality_deletes`, `parquet_rows`), `scan` (files to scans),
 //! `schema` and `scalar` (types and values), `schema_evolution` (`field_ids`, `reshape`), `reader_factory` (`footer_cache`),
-//! `scan_exec` and `equality_delete_exec` (the operators), `statistics`.
+//! `scan_exec` and `equality_delete_exec` (the operators), `statistics`. `glob` makes a snapshot of a folder of files, for those who ask for it.
 //!
 //! Refused by name: data and delete files that are not Parquet, encryption, files without field ids in a table without a name
 //! mapping, columns of types that are not known. Nothing is skipped silently: any problem with a delete file fails the query.
@@ -18,6 +18,7 @@ mod error;
 mod feature_rows;
 mod field_ids;
 mod footer_cache;
+mod glob;
 mod listing;
 mod parquet_rows;
 mod pinned;
@@ -37,6 +38,7 @@ pub use engine_store::register_engine_store;
 pub use error::TableError;
 pub use feature_rows::SnapshotFeatureRows;
 pub use footer_cache::FooterCache;
+pub use glob::glob_snapshot;
 pub use provider::{FILE_COLUMN, LAST_UPDATED_COLUMN, METADATA_COLUMNS, POSITION_COLUMN, ROW_ID_COLUMN, SnapshotTable, TableOptions};
 pub use scan_exec::SnapshotScanExec;
 pub use schema::{UNSUPPORTED_TYPE, arrow_field};

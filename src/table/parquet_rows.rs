@@ -14,10 +14,11 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 
 use super::error::{TableError, report_within};
-use super::field_ids::{any_field_id, field_id, map_names};
+use super::field_ids::field_id;
 use super::reader_factory::StorageReaderFactory;
 use crate::error::Report;
-use crate::source::iceberg::NameMapping;
+use crate::source::TableSnapshot;
+use crate::source::iceberg::DeleteFile;
 
 /// Rows per batch.
 const BATCH: usize = 8192;
@@ -31,20 +32,18 @@ pub struct DeleteRows {
 }
 
 /// Opens the file and reads its footer.
-pub async fn open(factory: &StorageReaderFactory, url: &str, mapping: Option<&NameMapping>) -> Result<DeleteRows, Report> {
-    let url: Arc<str> = url.into();
-    let reader = factory.open(Arc::clone(&url)).map_err(|error| engine_report(&url, &error))?;
+pub async fn open(factory: &StorageReaderFactory, snapshot: &TableSnapshot, delete: &DeleteFile) -> Result<DeleteRows, Report> {
+    let url: Arc<str> = delete.path.as_str().into();
+    let mut reader = factory.open(Arc::clone(&url)).map_err(|error| engine_report(&url, &error))?;
+    if let Some(content) = snapshot.small_delete_file(delete).await? {
+        reader = reader.with_content(content);
+    }
     let footer = reader.footer().await.map_err(|error| match error {
         TableError::DamagedFile { url, reason } => TableError::DamagedDeleteFile { url, reason },
         other => other,
     })?;
     let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new()).map_err(|error| parquet_report(&url, &error))?;
-    let mut fields = metadata.schema().fields().clone();
-    if !any_field_id(&fields)
-        && let Some(mapping) = mapping
-    {
-        fields = map_names(&fields, &mapping.fields);
-    }
+    let fields = metadata.schema().fields().clone();
     Ok(DeleteRows { builder: ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata), url, fields })
 }
 

@@ -25,6 +25,8 @@ pub struct PinnedTable {
     pub arrow: SchemaRef,
     /// For files without field ids.
     pub name_mapping: Option<Arc<NameMapping>>,
+    /// Whether columns are found by name in every file, whatever ids the files have.
+    pub by_name: bool,
     footers: Arc<FooterCache>,
 }
 
@@ -37,8 +39,8 @@ impl PinnedTable {
             .transpose()
             .map_err(|reason| TableError::DamagedMetadata { table: snapshot.ident.to_string(), reason })?
             .map(Arc::new);
-        let arrow = arrow_schema(&snapshot.schema);
-        Ok(Self { arrow, name_mapping, snapshot, footers: FooterCache::process() })
+        let (arrow, by_name) = (arrow_schema(&snapshot.schema), snapshot.is_listed());
+        Ok(Self { arrow, name_mapping, by_name, snapshot, footers: FooterCache::process() })
     }
 
     /// Readers of its files; they report to `metrics`, if given, else to their scan.

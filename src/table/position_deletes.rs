@@ -16,6 +16,8 @@ use super::error::TableError;
 use super::parquet_rows;
 use super::reader_factory::StorageReaderFactory;
 use crate::error::Report;
+use crate::source::TableSnapshot;
+use crate::source::iceberg::DeleteFile;
 
 /// Reserved field ids of a position delete file.
 const FILE_PATH: (i32, &str) = (2_147_483_546, "file_path");
@@ -24,10 +26,12 @@ const POSITION: (i32, &str) = (2_147_483_545, "pos");
 /// The positions that a delete file deletes, for each of the wanted data files, which the caller has numbered.
 pub async fn read(
     factory: &StorageReaderFactory,
-    url: &str,
+    snapshot: &TableSnapshot,
+    delete: &DeleteFile,
     wanted: &HashMap<String, Vec<usize>>,
 ) -> Result<Vec<(Vec<usize>, RoaringTreemap)>, Report> {
-    let rows = parquet_rows::open(factory, url, None).await?;
+    let url = delete.path.as_str();
+    let rows = parquet_rows::open(factory, snapshot, delete).await?;
     let damaged = |reason: &str| Report::from(TableError::DamagedDeleteFile { url: url.to_owned(), reason: reason.to_owned() });
     let path = rows.column(FILE_PATH.0, FILE_PATH.1).ok_or_else(|| damaged("it has no column \"file_path\""))?;
     let position = rows.column(POSITION.0, POSITION.1).ok_or_else(|| damaged("it has no column \"pos\""))?;

@@ -122,8 +122,13 @@ impl TableProvider for SnapshotTable {
         let readers = self.pinned.readers(None, false);
         let pool = &state.runtime_env().memory_pool;
         let deletes = deletes::read(&readers, &self.pinned.snapshot, &listing.files, pool).await?;
+        let (read, all) = listing.manifests;
+        let pruned = listing.files.len() < listing.files_total || pruner.is_some() && read < all;
+        let pruned_by = pruner.iter().filter(|_| pruned).flat_map(Pruner::columns).map(str::to_owned).collect();
         let summary = ScanSummary {
+            pruned_by,
             table: self.pinned.snapshot.ident.to_string(),
+            glob: self.pinned.snapshot.glob().map(str::to_owned),
             snapshot_id: self.pinned.snapshot.snapshot_id(),
             manifests: listing.manifests,
             files: (listing.files.len(), listing.files_total),

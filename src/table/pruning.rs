@@ -153,6 +153,13 @@ impl Pruner {
         (!predicate.always_true()).then_some(Self { predicate, columns })
     }
 
+    /// Names of the columns that it asks for, sorted.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Which of these may have a row of use.
     pub fn keep<C: Container>(&self, containers: &[C]) -> Vec<bool> {
         if containers.is_empty() {

@@ -3,7 +3,8 @@
 //! The engine's own factory turns a store's error into text and keys its footer cache without the bucket. Here a missing
 //! object stays "snapshot expired", damage stays damage and names the file, and the rest stays I/O. A file is read
 //! without asking for its size: the footer is fetched by a suffix range, whose answer brings the true size along, so
-//! a manifest that lies about sizes costs nothing and no HEAD is ever sent.
+//! a manifest that lies about sizes costs nothing and no HEAD is ever sent. The end of a file that came with its footer is kept
+//! by its reader: a small file costs one request.
 //!
 //! A footer is cleaned before use: the writer's embedded Arrow schema is dropped (the Parquet types and field ids say all
 //! that Iceberg means; dictionaries, large offsets and odd time zones stay out), statistics that would prune rows that match are
@@ -38,6 +39,10 @@ use crate::storage::{Located, Storage, StorageError};
 
 /// Bytes that the first request for a footer asks for.
 const FOOTER_PREFETCH: u64 = 64 << 10;
+/// The column chunks of a file that end before this are read by one request.
+const SMALL_FILE: u64 = 256 << 10;
+/// A file of more column chunks than this is not looked at for being small.
+const MOST_SMALL_CHUNKS: usize = 4096;
 /// A footer larger than this is refused: it would be hostile.
 const MAX_FOOTER: u64 = 256 << 20;
 /// Ranges nearer than this are fetched by one request.
@@ -74,6 +79,8 @@ impl StorageReaderFactory {
             located,
             url,
             bytes_scanned: None,
+            tail: None,
+            small: None,
         })
     }
 }
@@ -106,6 +113,10 @@ pub struct StorageFileReader {
     object: String,
     page_offsets: bool,
     bytes_scanned: Option<Count>,
+    /// The end of the file from this place on, if it was read: of a small file all of it.
+    tail: Option<(u64, Bytes)>,
+    /// Where the last column chunk ends, if that is near enough to read all of them at once.
+    small: Option<u64>,
 }
 
 impl fmt::Debug for StorageFileReader {
@@ -115,15 +126,26 @@ impl fmt::Debug for StorageFileReader {
 }
 
 impl StorageFileReader {
+    /// The same over the file's bytes, which are there already.
+    #[must_use]
+    pub fn with_content(mut self, content: Bytes) -> Self {
+        self.tail = Some((0, content));
+        self
+    }
+
     /// The footer, from the cache or by one or two requests.
-    pub async fn footer(&self) -> Result<Arc<ParquetMetaData>, TableError> {
+    pub async fn footer(&mut self) -> Result<Arc<ParquetMetaData>, TableError> {
         if let Some(footer) = self.footers.get(&self.storage, &self.object) {
             return Ok(footer);
         }
         let mut wanted = FOOTER_PREFETCH;
         let footer = loop {
-            let (bytes, size) = self.suffix(wanted).await?;
+            let (bytes, size) = match &self.tail {
+                Some((0, content)) => (content.clone(), content.len() as u64),
+                _ => self.suffix(wanted).await?,
+            };
             self.scanned(bytes.len() as u64);
+            self.tail = Some((size.saturating_sub(bytes.len() as u64), bytes.clone()));
             let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
             match reader.try_parse_sized(&bytes, size).and_then(|()| reader.finish()) {
                 Ok(footer) => break footer,
@@ -139,6 +161,14 @@ impl StorageFileReader {
         Ok(footer)
     }
 
+    /// The footer of a file that may be written again, in the version that its listing has.
+    pub async fn footer_of(&mut self, version: &str) -> Result<Arc<ParquetMetaData>, TableError> {
+        self.footers.keep_version(&self.storage, &self.object, version);
+        let footer = self.footer().await?;
+        self.footers.set_version(&self.storage, &self.object, version);
+        Ok(footer)
+    }
+
     async fn suffix(&self, length: u64) -> Result<(Bytes, u64), TableError> {
         let options = GetOptions { range: Some(GetRange::Suffix(length)), ..GetOptions::default() };
         let answer = self.located.store.get_opts(&self.located.path, options).await.map_err(|error| self.failed(error))?;
@@ -148,11 +178,11 @@ impl StorageFileReader {
     }
 
     fn failed(&self, source: object_store::Error) -> TableError {
-        match source {
-            object_store::Error::NotFound { .. } => TableError::FileExpired { url: self.url.to_string() },
+        match StorageError::of(&self.url, source) {
+            StorageError::NotFound { .. } => TableError::FileExpired { url: self.url.to_string() },
             // An empty object has no range to give.
-            source if source.to_string().contains("416") => self.damaged("it is empty".to_owned()),
-            source => TableError::Storage(StorageError::Io { url: self.url.to_string(), source }),
+            StorageError::Io { source, .. } if source.to_string().contains("416") => self.damaged("it is empty".to_owned()),
+            other => TableError::Storage(other),
         }
     }
 
@@ -189,7 +219,29 @@ impl StorageFileReader {
         Ok(ParquetMetaDataBuilder::new(cleaned).set_row_groups(groups).build())
     }
 
+    /// Reads all column chunks of a small file by the first request for one: its row groups would be a request each.
+    async fn read_small_file(&mut self) -> Result<(), ParquetError> {
+        if let Some(end) = self.small.take()
+            && self.tail.is_none()
+        {
+            let content = self.range(0..end).await?;
+            self.tail = Some((0, content));
+        }
+        Ok(())
+    }
+
+    /// These bytes, if they are there already.
+    fn at_hand(&self, range: &Range<u64>) -> Option<Bytes> {
+        let (start, bytes) = self.tail.as_ref()?;
+        let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+        let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+        (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+    }
+
     async fn range(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
+        if let Some(bytes) = self.at_hand(&range) {
+            return Ok(bytes);
+        }
         self.storage.read_range(&self.url, range).await.map_err(|error| {
             parquet(match error {
                 StorageError::NotFound { url } => TableError::FileExpired { url },
@@ -200,6 +252,20 @@ impl StorageFileReader {
             })
         })
     }
+}
+
+/// Where the last column chunk ends, if the file is small.
+fn end_of_small_file(footer: &ParquetMetaData) -> Option<u64> {
+    let chunks = footer.row_groups().len().saturating_mul(footer.file_metadata().schema_descr().num_columns());
+    if chunks == 0 || chunks > MOST_SMALL_CHUNKS {
+        return None;
+    }
+    let ends = footer.row_groups().iter().flat_map(|group| group.columns()).map(|chunk| {
+        let start = chunk.dictionary_page_offset().map_or(chunk.data_page_offset(), |offset| offset.min(chunk.data_page_offset()));
+        let start = if start > 0 { start } else { chunk.data_page_offset() };
+        u64::try_from(start.checked_add(chunk.compressed_size())?).ok()
+    });
+    ends.collect::<Option<Vec<u64>>>()?.into_iter().max().filter(|end| *end <= SMALL_FILE)
 }
 
 /// Without the statistics that the engine would prune rows by that match: the old `min` and `max` of types that old writers
@@ -231,7 +297,11 @@ fn parquet(error: TableError) -> ParquetError {
 impl AsyncFileReader for StorageFileReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         self.scanned(range.end.saturating_sub(range.start));
-        self.range(range).boxed()
+        async move {
+            self.read_small_file().await?;
+            self.range(range).await
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
@@ -239,6 +309,10 @@ impl AsyncFileReader for StorageFileReader {
         async move {
             if ranges.iter().any(|range| range.start > range.end) {
                 return Err(parquet(self.damaged("its footer names an impossible range".to_owned())));
+            }
+            self.read_small_file().await?;
+            if let Some(all) = ranges.iter().map(|range| self.at_hand(range)).collect::<Option<Vec<_>>>() {
+                return Ok(all);
             }
             coalesce_ranges(&ranges, |range| self.range(range), COALESCE_GAP).await
         }
@@ -251,6 +325,7 @@ impl AsyncFileReader for StorageFileReader {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
             let footer = self.footer().await.map_err(parquet)?;
+            self.small = end_of_small_file(&footer);
             let columns = options.is_some_and(|options| options.column_index_policy() != PageIndexPolicy::Skip);
             if !(columns || self.page_offsets) || footer.offset_index().is_some() {
                 return Ok(footer);
@@ -272,3 +347,7 @@ impl AsyncFileReader for StorageFileReader {
         .boxed()
     }
 }
+
+#[cfg(test)]
+#[path = "reader_factory_tests.rs"]
+mod tests;

@@ -70,3 +70,26 @@ fn promotions_are_those_of_the_specification() {
     assert!(!promoted(DataType::Date32, micros(Some("UTC"))));
     assert!(!promoted(DataType::Timestamp(TimeUnit::Nanosecond, None), micros(None)), "would lose digits");
 }
+
+#[test]
+fn nan_is_one_value_whatever_its_bits() {
+    use arrow::array::{Float32Array, Float64Array};
+    let odd = [f64::from_bits(0xfff8_0000_0000_0000), f64::from_bits(0x7ff8_0000_0000_0001), f64::NAN, 1.5, -0.0];
+    let array: ArrayRef = Arc::new(Float64Array::from(odd.to_vec()));
+    let got = Shape::Same.apply(&array).unwrap();
+    let bits: Vec<u64> = got.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits()).collect();
+    assert_eq!(bits, [f64::NAN.to_bits(), f64::NAN.to_bits(), f64::NAN.to_bits(), 1.5f64.to_bits(), (-0.0f64).to_bits()]);
+    let array: ArrayRef = Arc::new(Float32Array::from(vec![f32::from_bits(0xffc0_0000), 2.0]));
+    for (shape, wide) in [(Shape::Same, false), (Shape::Promoted(DataType::Float64), true)] {
+        let got = shape.apply(&array).unwrap();
+        let got = if wide {
+            got.as_primitive::<Float64Type>().value(0).to_bits()
+        } else {
+            u64::from(got.as_primitive::<Float32Type>().value(0).to_bits())
+        };
+        assert_eq!(got, if wide { f64::NAN.to_bits() } else { u64::from(f32::NAN.to_bits()) });
+    }
+    // Nothing odd: nothing is copied.
+    let array: ArrayRef = Arc::new(Float64Array::from(vec![1.0, f64::NAN]));
+    assert!(Arc::ptr_eq(&Shape::Same.apply(&array).unwrap(), &array));
+}

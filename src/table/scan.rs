@@ -192,7 +192,8 @@ pub fn scan_group(
     // A key of equality deletes may be of no column that is read, or of one that was dropped since.
     let keys = equality.into_iter().flat_map(|deletes| &deletes.key_sets).flat_map(|set| &set.columns).map(|key| &key.root);
     let defaults = initial_defaults(roots.chain(keys), &pinned.snapshot.ident.to_string()).map_err(external)?;
-    let adapter = FieldIdAdapterFactory { defaults: Arc::new(defaults), name_mapping: pinned.name_mapping.clone() };
+    let adapter =
+        FieldIdAdapterFactory { defaults: Arc::new(defaults), name_mapping: pinned.name_mapping.clone(), by_name: pinned.by_name };
     let files = group.files.iter().map(|file| inner.partitioned_file(pinned, file)).collect::<Result<Vec<_>>>()?;
     let groups = cut(files, options);
     let partitions = groups.len();

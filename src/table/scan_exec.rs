@@ -34,12 +34,16 @@ use super::error::{TableError, external, report_within};
 pub struct ScanSummary {
     /// The table's name.
     pub table: String,
+    /// The pattern, where files are found by one and not by a snapshot.
+    pub glob: Option<String>,
     /// The snapshot, if the table has one.
     pub snapshot_id: Option<i64>,
     /// Manifests read and there.
     pub manifests: (usize, usize),
     /// Data files kept and there (in the manifests read).
     pub files: (usize, usize),
+    /// The columns by whose bounds or partitions manifests and files were left out, if any were.
+    pub pruned_by: Vec<String>,
     /// Rows deleted by position or deletion vector, in the files kept.
     pub deleted_rows: u64,
     /// Equality delete files that apply.
@@ -49,11 +53,17 @@ pub struct ScanSummary {
 impl fmt::Display for ScanSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "table={}", self.table)?;
+        if let Some(pattern) = &self.glob {
+            return write!(f, ", glob={pattern}, files={}/{}", self.files.0, self.files.1);
+        }
         match self.snapshot_id {
             Some(id) => write!(f, ", snapshot={id}")?,
             None => write!(f, ", snapshot=none")?,
         }
         write!(f, ", manifests={}/{}, files={}/{}", self.manifests.0, self.manifests.1, self.files.0, self.files.1)?;
+        if !self.pruned_by.is_empty() {
+            write!(f, ", pruned_by=({})", self.pruned_by.join(", "))?;
+        }
         if self.deleted_rows > 0 {
             write!(f, ", deleted_rows={}", self.deleted_rows)?;
         }

@@ -188,3 +188,7 @@ pub fn unsupported_type(field: &Field) -> Option<(&str, &str)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
 use super::error::{TableError, external};
-use super::field_ids::{FIELD_ID, any_field_id, field_id, map_names};
+use super::field_ids::{FIELD_ID, any_field_id, field_id, map_names, without_ids};
 use super::reshape::{Defaults, EXACT_CAST, Shape, missing_value};
 use crate::source::iceberg::NameMapping;
 
@@ -42,6 +42,8 @@ pub struct FieldIdAdapterFactory {
     pub defaults: Arc<Defaults>,
     /// For files without ids.
     pub name_mapping: Option<Arc<NameMapping>>,
+    /// Whether it is for all files: their ids are of no one table.
+    pub by_name: bool,
 }
 
 impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
@@ -54,14 +56,15 @@ impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
         }
         // Virtual columns (the row number) stand in both schemas and have no id.
         let stored = physical.fields().iter().filter(|field| logical.field_with_name(field.name()).is_err()).cloned().collect();
-        let fields = if any_field_id(&stored) {
+        let own_ids = !self.by_name && any_field_id(&stored);
+        let fields = if own_ids {
             physical.fields().clone()
         } else if let Some(mapping) = &self.name_mapping {
-            map_names(physical.fields(), &mapping.fields)
+            map_names(&if self.by_name { without_ids(physical.fields()) } else { physical.fields().clone() }, &mapping.fields)
         } else {
             physical.fields().clone()
         };
-        let unknown = self.name_mapping.is_none() && !any_field_id(&stored);
+        let unknown = self.name_mapping.is_none() && !own_ids;
         let file = Arc::new(Schema::new_with_metadata(fields, physical.metadata().clone()));
         Ok(Arc::new(FieldIdAdapter { logical, file, unknown, defaults: Arc::clone(&self.defaults) }))
     }

@@ -21,7 +21,7 @@ use super::messages::{self, Severity};
 use super::socket::{FLUSH_AT, FrameError, Socket, Stop, Stream, until};
 use crate::error::{Report, SqlState};
 use crate::pg_format::encode::Shape;
-use crate::session::{Backend, Interrupt, Rows};
+use crate::session::{Backend, Interrupt, Limits, Rows};
 
 /// Rows that wait in the buffer while the next batch takes its time are sent after this.
 const FIRST_ROWS_WITHIN: Duration = Duration::from_millis(5);
@@ -77,6 +77,7 @@ pub(super) struct Connection<S, B> {
     pub(super) socket: Socket<S>,
     pub(super) session: B,
     pub(super) interrupt: Arc<Interrupt>,
+    limits: Limits,
     /// True once the server is shutting down: idle sessions end.
     draining: watch::Receiver<bool>,
     /// An extended message failed: all is skipped up to Sync.
@@ -85,9 +86,21 @@ pub(super) struct Connection<S, B> {
 
 impl<S: Stream, B: Backend> Connection<S, B> {
     /// A session and its client.
-    pub(super) fn new(socket: Socket<S>, session: B, draining: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(socket: Socket<S>, session: B, limits: Limits, draining: watch::Receiver<bool>) -> Self {
         let interrupt = session.interrupt();
-        Self { socket, session, interrupt, draining, skipping: false }
+        Self { socket, session, interrupt, limits, draining, skipping: false }
+    }
+
+    /// SQL of a size that is accepted.
+    pub(super) fn check_statement(&self, sql: &str) -> Result<(), ProtocolError> {
+        let (size, limit) = (sql.len(), self.limits.max_statement_size);
+        if size > limit { Err(ProtocolError::StatementTooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// Parameters of a number that is accepted.
+    pub(super) fn check_parameters(&self, count: usize) -> Result<(), ProtocolError> {
+        let limit = self.limits.max_parameters;
+        if count > limit { Err(ProtocolError::TooManyParameters { count, limit }) } else { Ok(()) }
     }
 
     /// Serves the client to its end.

@@ -20,12 +20,18 @@ pub(super) enum ProtocolError {
     /// `options` that are not `-c name=value`.
     #[error("invalid command-line argument for server process: {0}")]
     StartupOption(String),
+    /// An option without a value.
+    #[error("{0} requires a value")]
+    StartupOptionValue(String),
     /// Protocol 1 or 2, or one from the future.
     #[error("unsupported frontend protocol {0}.{1}: server supports 3.0 to 3.2")]
     Version(u16, u16),
     /// Bytes behind an SSLRequest that came before the handshake.
     #[error("received unencrypted data after SSL request")]
     DataBeforeTls,
+    /// A handshake for a protocol that was not named.
+    #[error("received direct SSL connection request without ALPN protocol negotiation extension")]
+    DirectTlsWithoutAlpn,
     /// The connection must be encrypted.
     #[error("connection requires TLS")]
     TlsRequired,
@@ -44,6 +50,12 @@ pub(super) enum ProtocolError {
     /// More than `max_message_size`.
     #[error("message of {size} bytes exceeds the limit of {limit} bytes")]
     TooLarge { size: usize, limit: usize },
+    /// More SQL than `max_statement_size`.
+    #[error("statement of {size} bytes exceeds the limit of {limit} bytes")]
+    StatementTooLarge { size: usize, limit: usize },
+    /// More parameters than `max_parameters`.
+    #[error("statement has {count} parameters, the limit is {limit}")]
+    TooManyParameters { count: usize, limit: usize },
     /// A message that has no place here.
     #[error("unexpected message type 0x{0:02X} during {1}")]
     Unexpected(u8, &'static str),
@@ -80,6 +92,7 @@ impl ReportError for ProtocolError {
             | Self::StartupLength
             | Self::StartupLayout
             | Self::DataBeforeTls
+            | Self::DirectTlsWithoutAlpn
             | Self::MessageType(_)
             | Self::BodyTooShort
             | Self::BodyTooLong
@@ -90,9 +103,9 @@ impl ReportError for ProtocolError {
             | Self::ParameterCount { .. }
             | Self::ResultFormats { .. } => SqlState::PROTOCOL_VIOLATION,
             Self::NoUser | Self::TlsRequired => SqlState::INVALID_AUTHORIZATION,
-            Self::StartupOption(_) => SqlState::SYNTAX_ERROR,
+            Self::StartupOption(_) | Self::StartupOptionValue(_) => SqlState::SYNTAX_ERROR,
             Self::Version(..) => SqlState::FEATURE_NOT_SUPPORTED,
-            Self::TooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::TooLarge { .. } | Self::StatementTooLarge { .. } | Self::TooManyParameters { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
             Self::FormatCode(_) => SqlState::INVALID_PARAMETER_VALUE,
             Self::StatementTimeout => SqlState::QUERY_CANCELED,
             Self::TooManyClients => SqlState::TOO_MANY_CONNECTIONS,
@@ -104,6 +117,10 @@ impl ReportError for ProtocolError {
         match self {
             Self::TooManyClients => Some("Raise limits.max_connections, or use a connection pool.".to_owned()),
             Self::TooLarge { .. } => Some("Raise limits.max_message_size.".to_owned()),
+            Self::StatementTooLarge { .. } => {
+                Some("Raise limits.max_statement_size, or load the values with COPY … FROM STDIN.".to_owned())
+            }
+            Self::TooManyParameters { .. } => Some("Raise limits.max_parameters, or pass arrays.".to_owned()),
             Self::TlsRequired => Some("Connect with sslmode=require.".to_owned()),
             _ => None,
         }

@@ -12,6 +12,7 @@ use super::frame::{Bind, Body};
 use super::messages;
 use super::simple_query::{Completion, tag};
 use super::socket::{Stop, Stream};
+use crate::error::SqlState;
 use crate::pg_format::decode::parameter;
 use crate::pg_format::encode::{Format, Shape, format_of};
 use crate::pg_format::zone::Zone;
@@ -23,6 +24,8 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         if let Err(stop) = self.extended_message(kind, &body).await {
             self.fail(stop).await?;
             self.skipping = true;
+            // The client may be waiting at a Flush that will be skipped.
+            self.flush().await?;
         }
         Ok(())
     }
@@ -60,11 +63,18 @@ impl<S: Stream, B: Backend> Connection<S, B> {
 
     async fn parse(&mut self, mut body: Body<'_>) -> Result<(), Stop> {
         let (name, sql) = (body.text()?, body.text()?);
+        self.check_statement(sql)?;
         let count = body.i16()? as u16;
+        self.check_parameters(usize::from(count))?;
         let oids = (0..count).map(|_| body.i32().map(|oid| oid as u32)).collect::<Result<Vec<u32>, _>>()?;
         body.end()?;
         let deadline = self.deadline();
         self.socket.guard(&self.interrupt, deadline, self.session.parse(name, sql, &oids)).await??;
+        let found = self.session.parameter_types(name)?.len();
+        if let Err(error) = self.check_parameters(found) {
+            self.session.close_statement(name);
+            return Err(error.into());
+        }
         self.notices();
         messages::parse_complete(&mut self.socket.output);
         Ok(())
@@ -95,7 +105,10 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                 if format == Format::Binary && report.message == "incorrect binary data format" {
                     report.message = format!("incorrect binary data format in bind parameter {}", index + 1);
                 }
-                report
+                let portal = if bind.portal.is_empty() { "unnamed portal".to_owned() } else { format!("portal \"{}\"", bind.portal) };
+                let readable = format == Format::Text && report.sqlstate != SqlState::CHARACTER_NOT_IN_REPERTOIRE;
+                let value = if readable { " = '...'" } else { "" };
+                report.context(format!("{portal} parameter ${}{value}", index + 1))
             })?;
             values.push(value);
         }

@@ -59,18 +59,20 @@ pub(super) fn error(report: &Report, severity: Severity, out: &mut Vec<u8>) {
         Severity::Fatal => "FATAL",
     };
     let position = report.position.map(|position| position.to_string());
-    fields(b'E', word, report.sqlstate.code(), &report.message, [&report.detail, &report.hint, &position], out);
+    let optional = [report.detail.as_deref(), report.hint.as_deref(), report.context.as_deref(), position.as_deref()];
+    fields(b'E', word, report.sqlstate.code(), &report.message, optional, out);
 }
 
 /// NoticeResponse.
 pub(super) fn notice(notice: &Notice, out: &mut Vec<u8>) {
-    fields(b'N', notice.severity, notice.sqlstate.code(), &notice.message, [&notice.detail, &notice.hint, &None], out);
+    let optional = [notice.detail.as_deref(), notice.hint.as_deref(), None, None];
+    fields(b'N', notice.severity, notice.sqlstate.code(), &notice.message, optional, out);
 }
 
-fn fields(tag: u8, severity: &str, code: &str, message: &str, optional: [&Option<String>; 3], out: &mut Vec<u8>) {
+fn fields(tag: u8, severity: &str, code: &str, message: &str, optional: [Option<&str>; 4], out: &mut Vec<u8>) {
     let mut writer = Writer::new(tag, out).bytes(b"S").text(severity).bytes(b"V").text(severity).bytes(b"C").text(code);
     writer = writer.bytes(b"M").text(message);
-    for (field, text) in [b"D", b"H", b"P"].into_iter().zip(optional) {
+    for (field, text) in [b"D", b"H", b"W", b"P"].into_iter().zip(optional) {
         if let Some(text) = text {
             writer = writer.bytes(field).text(text);
         }

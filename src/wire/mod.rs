@@ -22,10 +22,12 @@ mod error;
 mod extended_query;
 mod frame;
 mod messages;
+mod rewound;
 mod server;
 mod simple_query;
 mod socket;
 mod startup;
+pub mod tls;
 
 pub use auth::{VerifierError, hash_password};
 pub use server::{serve, serve_connection};

@@ -19,6 +19,7 @@ use super::error::ProtocolError;
 use super::messages::{self, Severity};
 use super::socket::{Socket, Stream};
 use super::startup::{Arrival, Newcomer, arrive};
+use super::tls::ServedTls;
 use crate::error::Report;
 use crate::session::{Backend, Gateway, Interrupt};
 
@@ -34,19 +35,27 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What all connections share.
 struct Shared<G> {
     gateway: Arc<G>,
+    tls: Option<Arc<ServedTls>>,
     sessions: Semaphore,
     next_process_id: AtomicI32,
     interrupts: Mutex<HashMap<i32, Arc<Interrupt>>>,
     draining: watch::Sender<bool>,
 }
 
-/// Serves PostgreSQL's protocol until `shutdown`; then idle sessions end with 57P01, running statements may finish within
+/// Serves PostgreSQL's protocol, encrypted where there is a certificate, until `shutdown`; then idle sessions end with 57P01, running statements may finish within
 /// `grace`, and what is left is stopped. Returns when the last connection is gone.
-pub async fn serve<G: Gateway>(listener: TcpListener, gateway: Arc<G>, shutdown: impl Future<Output = ()>, grace: Duration) {
+pub async fn serve<G: Gateway>(
+    listener: TcpListener,
+    gateway: Arc<G>,
+    tls: Option<Arc<ServedTls>>,
+    shutdown: impl Future<Output = ()>,
+    grace: Duration,
+) {
     let limits = gateway.limits();
     let sockets = Arc::new(Semaphore::new(limits.max_connections.saturating_add(NEWCOMERS).min(Semaphore::MAX_PERMITS)));
     let shared = Arc::new(Shared {
         gateway,
+        tls,
         sessions: Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)),
         next_process_id: AtomicI32::new(1),
         interrupts: Mutex::new(HashMap::new()),
@@ -101,9 +110,10 @@ pub async fn serve<G: Gateway>(listener: TcpListener, gateway: Arc<G>, shutdown:
 }
 
 /// Serves one connection that somebody else accepted: tests, and sockets of another kind.
-pub async fn serve_connection<G: Gateway>(stream: impl Stream + 'static, gateway: Arc<G>) {
+pub async fn serve_connection<G: Gateway>(stream: impl Stream + 'static, gateway: Arc<G>, tls: Option<Arc<ServedTls>>) {
     let shared = Shared {
         gateway,
+        tls,
         sessions: Semaphore::new(1),
         next_process_id: AtomicI32::new(1),
         interrupts: Mutex::new(HashMap::new()),
@@ -124,7 +134,7 @@ impl<G: Gateway> Shared<G> {
     async fn connection(&self, stream: Box<dyn Stream>, peer: Option<SocketAddr>) {
         let limits = self.gateway.limits();
         let process_id = self.next_process_id.fetch_add(1, Ordering::Relaxed);
-        let arrival = arrive(stream, self.gateway.as_ref(), peer, process_id);
+        let arrival = arrive(stream, self.gateway.as_ref(), self.tls.as_deref(), peer, process_id);
         // Whoever says nothing for that long is not owed an answer.
         let newcomer = match tokio::time::timeout(limits.startup_timeout, arrival).await {
             Ok(Arrival::Newcomer(newcomer)) => newcomer,
@@ -162,7 +172,7 @@ impl<G: Gateway> Shared<G> {
         let interrupt = session.interrupt();
         self.interrupts.lock().insert(process_id, interrupt);
         let registered = Registered { interrupts: &self.interrupts, process_id };
-        Connection::new(socket, session, self.draining.subscribe()).run().await;
+        Connection::new(socket, session, limits, self.draining.subscribe()).run().await;
         drop(registered);
     }
 }

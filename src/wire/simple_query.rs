@@ -34,6 +34,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         let mut body = body_of(body)?;
         let sql = body.text()?;
         body.end()?;
+        self.check_statement(sql)?;
         let count = self.session.parse_script(sql)?;
         if count == 0 {
             messages::empty_query(&mut self.socket.output);
@@ -56,9 +57,13 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         match response {
             Response::Rows(mut rows) => {
                 self.notices();
-                messages::row_description(&rows.columns, &[], &mut self.socket.output);
-                let sink =
-                    Sink::Rows(Shape::new(rows.columns.iter().map(|column| column.field.as_ref()), &[], &self.session.output_settings()));
+                let formats: &[i16] = if rows.binary { &[1] } else { &[] };
+                messages::row_description(&rows.columns, formats, &mut self.socket.output);
+                let sink = Sink::Rows(Shape::new(
+                    rows.columns.iter().map(|column| column.field.as_ref()),
+                    formats,
+                    &self.session.output_settings(),
+                ));
                 let (count, _) = self.send_rows(&mut rows, &sink, u64::MAX, deadline).await?;
                 Ok(Completion::Tag(tag(&rows, count), count))
             }
@@ -75,8 +80,8 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                 let count = self.copy_out(rows, options, deadline).await?;
                 Ok(Completion::Tag(format!("COPY {count}"), count))
             }
-            Response::CopyIn(columns, options) => {
-                let (tag, count) = self.copy_in(&columns, &options, deadline).await?;
+            Response::CopyIn(table, columns, options) => {
+                let (tag, count) = self.copy_in(&table, &columns, &options, deadline).await?;
                 Ok(Completion::Tag(tag, count))
             }
             Response::Rows(rows) => Ok(Completion::Tag(tag(&rows, 0), 0)),

@@ -2,17 +2,22 @@
 //!
 //! Encryption fails closed: a client that asks for TLS gets it or a plain `N`, never a plaintext session behind a failed handshake,
 //! and bytes that were sent before the handshake (which someone in between may have put there) end the connection. Protocols
-//! 3.0 and 3.2 are spoken; a newer minor version, and options nobody here knows, are negotiated down.
+//! 3.0 and 3.2 are spoken; a newer minor version, and options nobody here knows, are negotiated down. A client may also begin with
+//! the handshake itself (`sslnegotiation=direct`); then it must name PostgreSQL's protocol by ALPN, so that nobody can make it talk
+//! to a server of another protocol.
 
 use std::net::SocketAddr;
 
 use bytes::{Buf, BytesMut};
+use pgwire::tokio::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::auth::Channel;
 use super::error::ProtocolError;
 use super::frame::Body;
+use super::rewound::Rewound;
 use super::socket::Stream;
+use super::tls::{ALPN, ServedTls};
 use crate::error::Report;
 use crate::session::{Gateway, Startup};
 
@@ -25,6 +30,8 @@ const MAX_PACKET: usize = 10_000;
 const NEWEST_MINOR: u16 = 2;
 /// How often one client may ask for encryption.
 const MAX_REQUESTS: usize = 4;
+/// The first byte of a TLS handshake; no length of a first packet begins with it.
+const HANDSHAKE: u8 = 0x16;
 
 /// A client that wants a session.
 pub(super) struct Newcomer {
@@ -47,10 +54,29 @@ pub(super) enum Arrival {
 }
 
 /// Reads packets up to the one that says what the connection is for.
-pub(super) async fn arrive<G: Gateway>(mut stream: Box<dyn Stream>, gateway: &G, peer: Option<SocketAddr>, process_id: i32) -> Arrival {
+pub(super) async fn arrive<G: Gateway>(
+    mut stream: Box<dyn Stream>,
+    gateway: &G,
+    tls: Option<&ServedTls>,
+    peer: Option<SocketAddr>,
+    process_id: i32,
+) -> Arrival {
     let mut input = BytesMut::new();
     let mut channel = Channel::default();
     let mut encrypted = false;
+    if !matches!(stream.read_buf(&mut input).await, Ok(1..)) {
+        return Arrival::Done;
+    }
+    if input.first() == Some(&HANDSHAKE) {
+        // Without a certificate there is no language to answer in.
+        let Some(served) = tls else { return Arrival::Done };
+        let begun = Box::new(Rewound::new(std::mem::take(&mut input), stream));
+        let Some(secured) = handshake(begun, served, &mut channel, peer).await else { return Arrival::Done };
+        if secured.get_ref().1.alpn_protocol() != Some(ALPN) {
+            return Arrival::Refused(Box::new(secured), ProtocolError::DirectTlsWithoutAlpn.into());
+        }
+        (stream, encrypted) = (Box::new(secured), true);
+    }
     for _ in 0..MAX_REQUESTS {
         let packet = match packet(&mut stream, &mut input).await {
             Ok(Some(packet)) => packet,
@@ -61,7 +87,7 @@ pub(super) async fn arrive<G: Gateway>(mut stream: Box<dyn Stream>, gateway: &G,
         let code = body.i32().map_or(0, |code| code as u32);
         match code {
             SSL_REQUEST if !encrypted => {
-                let Some(tls) = gateway.tls() else {
+                let Some(served) = tls else {
                     if stream.write_all(b"N").await.is_err() {
                         return Arrival::Done;
                     }
@@ -73,13 +99,8 @@ pub(super) async fn arrive<G: Gateway>(mut stream: Box<dyn Stream>, gateway: &G,
                 if stream.write_all(b"S").await.is_err() || stream.flush().await.is_err() {
                     return Arrival::Done;
                 }
-                // A failed handshake was told to the client by TLS itself.
-                let Ok(secured) = tls.acceptor.accept(stream).await else { return Arrival::Done };
-                let certificate = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                channel.client_name = certificate.and_then(|certificate| common_name(certificate.as_ref()));
-                channel.tls = Some(tls);
-                stream = Box::new(secured);
-                encrypted = true;
+                let Some(secured) = handshake(stream, served, &mut channel, peer).await else { return Arrival::Done };
+                (stream, encrypted) = (Box::new(secured), true);
             }
             GSS_ENCRYPTION_REQUEST if !encrypted => {
                 if stream.write_all(b"N").await.is_err() {
@@ -97,7 +118,7 @@ pub(super) async fn arrive<G: Gateway>(mut stream: Box<dyn Stream>, gateway: &G,
                 if major != 3 {
                     return Arrival::Refused(stream, ProtocolError::Version(major, minor).into());
                 }
-                if !encrypted && gateway.tls().is_some_and(|tls| tls.required) {
+                if !encrypted && tls.is_some_and(|tls| tls.required) {
                     return Arrival::Refused(stream, ProtocolError::TlsRequired.into());
                 }
                 return match parameters(body, minor) {
@@ -112,6 +133,29 @@ pub(super) async fn arrive<G: Gateway>(mut stream: Box<dyn Stream>, gateway: &G,
         }
     }
     Arrival::Refused(stream, ProtocolError::StartupLayout.into())
+}
+
+/// The handshake, with the certificate that is served now; none where it failed, of which TLS itself told the client.
+async fn handshake(
+    stream: Box<dyn Stream>,
+    served: &ServedTls,
+    channel: &mut Channel,
+    peer: Option<SocketAddr>,
+) -> Option<TlsStream<Box<dyn Stream>>> {
+    let loaded = served.current();
+    match loaded.acceptor.accept(stream).await {
+        Ok(secured) => {
+            let certificate = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            channel.shows_certificate = certificate.is_some();
+            channel.client_name = certificate.and_then(|certificate| common_name(certificate.as_ref()));
+            channel.tls = Some(loaded);
+            Some(secured)
+        }
+        Err(error) => {
+            tracing::info!(%error, ?peer, "a TLS handshake failed");
+            None
+        }
+    }
 }
 
 /// The name in a client's certificate.
@@ -208,7 +252,7 @@ fn options(text: &str) -> Result<Vec<(String, String)>, Report> {
             (None, Some(attached)) => attached.to_owned(),
             (None, None) => return Err(wrong().into()),
         };
-        let (name, value) = setting.split_once('=').ok_or_else(wrong)?;
+        let (name, value) = setting.split_once('=').ok_or_else(|| ProtocolError::StartupOptionValue(word.clone()))?;
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)

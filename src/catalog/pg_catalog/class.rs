@@ -1,9 +1,9 @@
 //! Relations about relations: `pg_class`, `pg_attribute`, `pg_description`, and the views over them.
 
 use super::definitions::Definition;
-use super::objects::{Relation, RelationColumn, schema_oid};
+use super::objects::{Relation, RelationColumn, TEMPORARY, schema_oid};
 use super::rows::{Cell, Rows};
-use super::{Catalog, OWNER_OID};
+use super::{Catalog, OWNER_OID, seeds};
 use crate::pg_type::PgType;
 
 /// `pg_class.oid` of `pg_class`: the `classoid` of comments on relations.
@@ -22,6 +22,7 @@ pub fn pg_class(definition: &'static Definition, catalog: &Catalog) -> Rows {
             "oid",
             "relname",
             "relnamespace",
+            "reltype",
             "relowner",
             "relam",
             "relfilenode",
@@ -42,11 +43,12 @@ pub fn pg_class(definition: &'static Definition, catalog: &Catalog) -> Rows {
             Cell::oid(relation.oid),
             Cell::text(relation.name.as_ref()),
             Cell::oid(schema_oid(relation.schema).unwrap_or_default()),
+            Cell::oid(relation.row_types.0),
             Cell::oid(OWNER_OID),
             Cell::Int(if table { HEAP_OID } else { 0 }),
             Cell::Int(if table && !relation.is_system() { i64::from(relation.oid) } else { 0 }),
             Cell::Float(if table { -1.0 } else { 0.0 }),
-            Cell::text("p"),
+            Cell::text(if relation.schema == TEMPORARY.0 { "t" } else { "p" }),
             Cell::text(relation.kind),
             Cell::Int(relation.columns.len() as i64),
             Cell::Bool(!table),
@@ -111,6 +113,45 @@ pub fn pg_attribute(definition: &'static Definition, catalog: &Catalog) -> Rows 
         }
     }
     rows
+}
+
+/// The types that every PostgreSQL has, and each relation's rows and arrays of them.
+pub fn pg_type(definition: &'static Definition, catalog: &Catalog) -> Option<Rows> {
+    let (header, mut rows) = seeds::rows_with_header(definition)?;
+    let relations = catalog.relations().iter().filter(|relation| relation.row_types.0 != 0);
+    for relation in relations {
+        let (row_type, array_type) = relation.row_types;
+        for is_array in [false, true] {
+            let either = |array: i64, row: i64| Cell::Int(if is_array { array } else { row });
+            let cell = |column: &&str| match *column {
+                "oid" => Cell::oid(if is_array { array_type } else { row_type }),
+                "typname" => Cell::text(format!("{}{}", if is_array { "_" } else { "" }, relation.name)),
+                "typnamespace" => Cell::oid(schema_oid(relation.schema).unwrap_or_default()),
+                "typowner" => Cell::oid(OWNER_OID),
+                "typlen" | "typtypmod" => Cell::Int(-1),
+                "typtype" => Cell::text(if is_array { "b" } else { "c" }),
+                "typcategory" => Cell::text(if is_array { "A" } else { "C" }),
+                "typisdefined" => Cell::Bool(true),
+                "typbyval" | "typispreferred" | "typnotnull" => Cell::Bool(false),
+                "typdelim" => Cell::text(","),
+                "typrelid" => Cell::oid(if is_array { 0 } else { relation.oid }),
+                "typelem" => Cell::oid(if is_array { row_type } else { 0 }),
+                "typarray" => Cell::oid(if is_array { 0 } else { array_type }),
+                // array_subscript_handler, array_typanalyze, and the input and output of arrays and records.
+                "typsubscript" => either(6179, 0),
+                "typanalyze" => either(3816, 0),
+                "typinput" => either(750, 2290),
+                "typoutput" => either(751, 2291),
+                "typreceive" => either(2400, 2402),
+                "typsend" => either(2401, 2403),
+                "typalign" => Cell::text("d"),
+                "typstorage" => Cell::text("x"),
+                _ => Cell::Int(0),
+            };
+            rows.push(header.iter().map(cell).collect());
+        }
+    }
+    Some(rows)
 }
 
 /// Whether values are passed by value, their alignment, and how they are stored.

@@ -1,7 +1,6 @@
 //! What belongs to the server: schemas, databases, roles, settings, and the session itself.
 
 use super::definitions::Definition;
-use super::objects::SCHEMAS;
 use super::rows::{Cell, Rows};
 use super::{Catalog, OWNER_OID, seeds};
 
@@ -14,9 +13,9 @@ const UTF8: i64 = 6;
 const PG_DATABASE_OWNER_OID: u32 = 6171;
 
 /// One row per schema.
-pub fn pg_namespace(definition: &'static Definition) -> Rows {
+pub fn pg_namespace(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(definition, &["oid", "nspname", "nspowner"]);
-    for (name, oid) in SCHEMAS {
+    for (name, oid) in catalog.schemas() {
         let owner = if name == "public" { PG_DATABASE_OWNER_OID } else { OWNER_OID };
         rows.push(vec![Cell::oid(oid), Cell::text(name), Cell::oid(owner)]);
     }
@@ -134,19 +133,75 @@ pub fn pg_settings(definition: &'static Definition, catalog: &Catalog) -> Rows {
     rows
 }
 
-/// The session that asks: nobody sees another's.
+/// Who is connected, and what each does; what another role does it alone sees.
 pub fn pg_stat_activity(definition: &'static Definition, catalog: &Catalog) -> Rows {
-    let mut rows = Rows::new(definition, &["datid", "datname", "pid", "usesysid", "usename", "application_name", "state", "backend_type"]);
-    if let Some(facts) = catalog.facts() {
+    let mut rows = Rows::new(
+        definition,
+        &[
+            "datid",
+            "datname",
+            "pid",
+            "usesysid",
+            "usename",
+            "application_name",
+            "client_addr",
+            "client_port",
+            "backend_start",
+            "xact_start",
+            "query_start",
+            "state_change",
+            "state",
+            "query",
+            "backend_type",
+        ],
+    );
+    let instant = |time: Option<i64>| time.map_or(Cell::Null, Cell::Instant);
+    for facts in backends(catalog) {
         rows.push(vec![
             Cell::Int(DATABASE_OID),
-            Cell::text(&facts.database),
+            Cell::text(catalog.database()),
             Cell::Int(i64::from(facts.process_id)),
             Cell::oid(OWNER_OID),
-            Cell::text(&facts.user),
-            Cell::optional(facts.settings.get("application_name").ok()),
-            Cell::text("active"),
+            Cell::text(facts.user),
+            Cell::text(facts.application_name),
+            Cell::optional(facts.client.map(|client| client.ip().to_string())),
+            facts.client.map_or(Cell::Null, |client| Cell::Int(i64::from(client.port()))),
+            Cell::Instant(facts.backend_start),
+            instant(facts.xact_start),
+            instant(facts.query_start),
+            Cell::Instant(facts.state_change),
+            Cell::text(facts.state),
+            Cell::text(facts.query.unwrap_or_else(|| "<insufficient privilege>".to_owned())),
             Cell::text("client backend"),
+        ]);
+    }
+    rows
+}
+
+/// Whose connection is encrypted.
+pub fn pg_stat_ssl(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows = Rows::new(definition, &["pid", "ssl"]);
+    for facts in backends(catalog) {
+        rows.push(vec![Cell::Int(i64::from(facts.process_id)), Cell::Bool(facts.encrypted)]);
+    }
+    rows
+}
+
+fn backends(catalog: &Catalog) -> Vec<crate::catalog::BackendFacts> {
+    catalog.facts().map_or_else(Vec::new, |facts| facts.backends.all())
+}
+
+/// The session's open cursors.
+pub fn pg_cursors(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let mut rows = Rows::new(definition, &["name", "statement", "is_holdable", "is_binary", "is_scrollable", "creation_time"]);
+    for cursor in catalog.facts().iter().flat_map(|facts| facts.cursors.lock().clone()) {
+        rows.push(vec![
+            Cell::text(cursor.name),
+            Cell::text(cursor.statement),
+            Cell::Bool(cursor.is_holdable),
+            Cell::Bool(cursor.is_binary),
+            Cell::Bool(cursor.is_scrollable),
+            Cell::Instant(cursor.declared_at),
         ]);
     }
     rows

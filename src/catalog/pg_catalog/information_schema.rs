@@ -2,7 +2,7 @@
 
 use super::Catalog;
 use super::definitions::Definition;
-use super::objects::{Relation, RelationColumn, SCHEMAS};
+use super::objects::{Relation, RelationColumn, TEMPORARY};
 use super::rows::{Cell, Rows};
 use crate::pg_type::PgType;
 
@@ -41,7 +41,11 @@ fn tables(definition: &'static Definition, catalog: &Catalog) -> Rows {
             Cell::text(catalog.database()),
             Cell::text(relation.schema),
             Cell::text(relation.name.as_ref()),
-            Cell::text(if table { "BASE TABLE" } else { "VIEW" }),
+            Cell::text(match relation.kind {
+                "r" if relation.schema == TEMPORARY.0 => "LOCAL TEMPORARY",
+                "r" => "BASE TABLE",
+                _ => "VIEW",
+            }),
             yes(table),
             yes(false),
         ]);
@@ -51,7 +55,7 @@ fn tables(definition: &'static Definition, catalog: &Catalog) -> Rows {
 
 fn schemata(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(definition, &["catalog_name", "schema_name", "schema_owner"]);
-    for (schema, _) in SCHEMAS {
+    for (schema, _) in catalog.schemas() {
         let owner = if schema == "public" { "pg_database_owner" } else { catalog.user() };
         rows.push(vec![Cell::text(catalog.database()), Cell::text(schema), Cell::text(owner)]);
     }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::SessionFacts;
@@ -24,7 +25,7 @@ mod seeds;
 #[cfg(test)]
 mod tests;
 
-use objects::Relation;
+use objects::{Relation, SCHEMAS, TEMPORARY};
 use rows::Rows;
 
 /// The role that owns everything: whoever asks, for there are no owners.
@@ -33,6 +34,7 @@ pub const OWNER_OID: u32 = 10;
 /// The system catalog of one registry version, for one session.
 pub struct Catalog {
     registry: Arc<RegistrySnapshot>,
+    temporary: Vec<(String, SchemaRef)>,
     facts: Option<Arc<SessionFacts>>,
     found: OnceLock<(Vec<Relation>, HashMap<u32, usize>)>,
 }
@@ -44,14 +46,14 @@ impl std::fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Of this registry version; `facts` are the session's, none for what has no session.
-    pub fn new(registry: Arc<RegistrySnapshot>, facts: Option<Arc<SessionFacts>>) -> Self {
-        Self { registry, facts, found: OnceLock::new() }
+    /// Of this registry version and these temporary tables; `facts` are the session's, none for what has no session.
+    pub fn new(registry: Arc<RegistrySnapshot>, temporary: Vec<(String, SchemaRef)>, facts: Option<Arc<SessionFacts>>) -> Self {
+        Self { registry, temporary, facts, found: OnceLock::new() }
     }
 
     fn found(&self) -> &(Vec<Relation>, HashMap<u32, usize>) {
         self.found.get_or_init(|| {
-            let relations = objects::relations(&self.registry);
+            let relations = objects::relations(&self.registry, &self.temporary);
             let by_oid = objects::by_oid(&relations);
             (relations, by_oid)
         })
@@ -72,9 +74,22 @@ impl Catalog {
     pub(super) fn relation_named(&self, schema: Option<&str>, name: &str) -> Option<&Relation> {
         let of = |schema: &str| self.relations().iter().find(|relation| relation.schema == schema && relation.name == name);
         match schema {
+            Some("pg_temp") => of(TEMPORARY.0),
             Some(schema) => of(schema),
-            None => of("pg_catalog").or_else(|| of("public")),
+            None => of(TEMPORARY.0).or_else(|| of("pg_catalog")).or_else(|| of("public")),
         }
+    }
+
+    /// A relation's oid and a column's number in it, from 1.
+    pub fn attribute(&self, schema: Option<&str>, relation: &str, column: &str) -> Option<(u32, i16)> {
+        let relation = self.relation_named(schema, relation)?;
+        let index = relation.columns.iter().position(|known| known.name == column)?;
+        Some((relation.oid, i16::try_from(index + 1).ok()?))
+    }
+
+    /// The schemas, with their oids.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        SCHEMAS.into_iter().chain((!self.temporary.is_empty()).then_some(TEMPORARY))
     }
 
     /// The database's name.
@@ -102,16 +117,19 @@ impl Catalog {
         let definition = definitions::find(schema, name)?;
         let rows = match (schema, name) {
             ("pg_catalog", "pg_class") => class::pg_class(definition, self),
+            ("pg_catalog", "pg_type") => class::pg_type(definition, self)?,
             ("pg_catalog", "pg_attribute") => class::pg_attribute(definition, self),
             ("pg_catalog", "pg_description") => class::pg_description(definition, self),
             ("pg_catalog", "pg_tables") => class::pg_tables(definition, self),
             ("pg_catalog", "pg_views") => class::pg_views(definition, self),
-            ("pg_catalog", "pg_namespace") => cluster::pg_namespace(definition),
+            ("pg_catalog", "pg_namespace") => cluster::pg_namespace(definition, self),
             ("pg_catalog", "pg_database") => cluster::pg_database(definition, self),
             ("pg_catalog", "pg_roles" | "pg_authid") => cluster::pg_roles(definition, self),
             ("pg_catalog", "pg_user" | "pg_shadow") => cluster::pg_user(definition, self),
             ("pg_catalog", "pg_settings") => cluster::pg_settings(definition, self),
             ("pg_catalog", "pg_stat_activity") => cluster::pg_stat_activity(definition, self),
+            ("pg_catalog", "pg_stat_ssl") => cluster::pg_stat_ssl(definition, self),
+            ("pg_catalog", "pg_cursors") => cluster::pg_cursors(definition, self),
             ("information_schema", _) => information_schema::rows(definition, self),
             _ => seeds::rows(definition).unwrap_or_else(|| Rows::new(definition, &[])),
         };

@@ -1,5 +1,5 @@
-//! The relations of one database as `pg_class` and `pg_attribute` know them: feature views (tables in `public`), the relations of
-//! `feature_store` (views), and the system's own.
+//! The relations of one database as `pg_class` and `pg_attribute` know them: feature views (tables in `public`), the session's temporary
+//! tables, the relations of `feature_store` (views), and the system's own.
 //!
 //! Oids of the user's objects are a hash of schema and name, so they are the same after a restart and on every replica; two names
 //! that meet on one oid are told apart in the order of their names.
@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::definitions;
@@ -20,6 +21,8 @@ const FIRST_NORMAL_OID: u32 = 16384;
 /// The schemas, with the oids that a PostgreSQL 16 gives them.
 pub const SCHEMAS: [(&str, u32); 5] =
     [("pg_catalog", 11), ("pg_toast", 99), ("public", 2200), ("information_schema", 12404), ("feature_store", 16384)];
+/// The schema of the session's temporary tables, and its oid; `pg_temp` is another name of it.
+pub const TEMPORARY: (&str, u32) = ("pg_temp_1", 16385);
 /// The relations of `feature_store`.
 const FEATURE_STORE: [&str; 8] =
     ["entities", "feature_services", "feature_views", "features", "on_demand_feature_views", "registry_history", "statements", "status"];
@@ -29,6 +32,8 @@ const FEATURE_STORE: [&str; 8] =
 pub struct Relation {
     /// `pg_class.oid`
     pub oid: u32,
+    /// Its rows' type in `pg_type`, and that of arrays of them; 0 for the system's own.
+    pub row_types: (u32, u32),
     /// The schema's name.
     pub schema: &'static str,
     /// Its name.
@@ -65,28 +70,35 @@ impl Relation {
 
 /// The oid of a schema.
 pub fn schema_oid(name: &str) -> Option<u32> {
-    SCHEMAS.iter().find(|(schema, _)| *schema == name).map(|(_, oid)| *oid)
+    if name == "pg_temp" {
+        return Some(TEMPORARY.1);
+    }
+    SCHEMAS.iter().chain([&TEMPORARY]).find(|(schema, _)| *schema == name).map(|(_, oid)| *oid)
 }
 
 /// The name of a schema.
 pub fn schema_name(oid: u32) -> Option<&'static str> {
-    SCHEMAS.iter().find(|(_, known)| *known == oid).map(|(schema, _)| *schema)
+    SCHEMAS.iter().chain([&TEMPORARY]).find(|(_, known)| *known == oid).map(|(schema, _)| *schema)
 }
 
-/// All relations of a registry version, user's first.
-pub fn relations(registry: &RegistrySnapshot) -> Vec<Relation> {
+/// All relations of a registry version and a session's temporary tables, user's first.
+pub fn relations(registry: &RegistrySnapshot, temporary: &[(String, SchemaRef)]) -> Vec<Relation> {
     let mut relations: Vec<Relation> = registry.feature_views.values().map(|view| feature_view(view, registry)).collect();
+    relations.extend(temporary.iter().map(|(name, schema)| temporary_table(name, schema)));
     let state = StoreState::default();
     relations.extend(
         FEATURE_STORE.iter().filter_map(|name| feature_store::relation(name, registry, &state).map(|batch| store_relation(name, &batch))),
     );
-    let mut taken: BTreeSet<u32> = SCHEMAS.iter().map(|(_, oid)| *oid).collect();
+    let mut taken: BTreeSet<u32> = SCHEMAS.iter().chain([&TEMPORARY]).map(|(_, oid)| *oid).collect();
     for relation in &mut relations {
         relation.oid = free_oid(relation.schema, &relation.name, &mut taken);
+        let mut of_type = |prefix: &str| free_oid(relation.schema, &format!("{prefix} {}", relation.name), &mut taken);
+        relation.row_types = (of_type("row"), of_type("array"));
     }
     relations.extend(definitions::all().iter().map(|definition| {
         Relation {
             oid: definition.oid,
+            row_types: (0, 0),
             schema: definition.schema,
             name: Cow::Borrowed(definition.name),
             kind: definition.kind,
@@ -150,21 +162,37 @@ fn feature_view(view: &FeatureView, registry: &RegistrySnapshot) -> Relation {
     for feature in &view.features {
         add(&feature.name, &feature.data_type, feature.comment.as_ref());
     }
-    Relation { oid: 0, schema: "public", name: Cow::Owned(view.name.clone()), kind: "r", comment: view.comment.clone(), columns }
+    Relation {
+        oid: 0,
+        row_types: (0, 0),
+        schema: "public",
+        name: Cow::Owned(view.name.clone()),
+        kind: "r",
+        comment: view.comment.clone(),
+        columns,
+    }
 }
 
 fn store_relation(name: &'static str, batch: &RecordBatch) -> Relation {
-    let columns = batch
-        .schema_ref()
-        .fields()
-        .iter()
-        .map(|field| RelationColumn {
-            name: Cow::Owned(field.name().clone()),
-            pg_type: PgType::of(field),
-            typmod: PgType::typmod(field),
-            not_null: false,
-            comment: None,
-        })
-        .collect();
-    Relation { oid: 0, schema: "feature_store", name: Cow::Borrowed(name), kind: "v", comment: None, columns }
+    let columns = columns_of(batch.schema_ref());
+    Relation { oid: 0, row_types: (0, 0), schema: "feature_store", name: Cow::Borrowed(name), kind: "v", comment: None, columns }
+}
+
+fn temporary_table(name: &str, schema: &SchemaRef) -> Relation {
+    let mut columns = columns_of(schema);
+    for (column, field) in columns.iter_mut().zip(schema.fields()) {
+        column.not_null = !field.is_nullable();
+    }
+    Relation { oid: 0, row_types: (0, 0), schema: TEMPORARY.0, name: Cow::Owned(name.to_owned()), kind: "r", comment: None, columns }
+}
+
+fn columns_of(schema: &SchemaRef) -> Vec<RelationColumn> {
+    let column = |field: &FieldRef| RelationColumn {
+        name: Cow::Owned(field.name().clone()),
+        pg_type: PgType::of(field),
+        typmod: PgType::typmod(field),
+        not_null: false,
+        comment: None,
+    };
+    schema.fields().iter().map(column).collect()
 }

@@ -25,8 +25,13 @@ fn text(name: &str) -> Option<&'static str> {
 
 /// The fixed rows of a relation in `pg_catalog`, if it has any.
 pub fn rows(definition: &'static Definition) -> Option<Rows> {
+    rows_with_header(definition).map(|(_, rows)| rows)
+}
+
+/// The same with the names of the columns, for more rows of them.
+pub fn rows_with_header(definition: &'static Definition) -> Option<(Vec<&'static str>, Rows)> {
     let mut lines = text(definition.name)?.lines();
-    let header: Vec<&str> = lines.next()?.split('\t').collect();
+    let header: Vec<&'static str> = lines.next()?.split('\t').collect();
     let types: Vec<PgType> = header
         .iter()
         .map(|name| definition.columns.iter().find(|column| column.name == *name).map_or(PgType::TEXT, |column| column.pg_type))
@@ -35,7 +40,7 @@ pub fn rows(definition: &'static Definition) -> Option<Rows> {
     for line in lines {
         rows.push(line.split('\t').zip(&types).map(|(text, pg_type)| cell(text, *pg_type)).collect());
     }
-    Some(rows)
+    Some((header, rows))
 }
 
 /// One value of COPY's text format.

@@ -7,7 +7,7 @@ use crate::registry::RegistrySnapshot;
 
 #[test]
 fn every_relation_has_its_columns() {
-    let catalog = Catalog::new(Arc::new(RegistrySnapshot::default()), None);
+    let catalog = Catalog::new(Arc::new(RegistrySnapshot::default()), Vec::new(), None);
     for definition in super::definitions::all() {
         let batch = catalog.rows(definition.schema, definition.name).unwrap();
         assert_eq!(batch.num_columns(), definition.columns.len(), "{}", definition.name);
@@ -18,7 +18,7 @@ fn every_relation_has_its_columns() {
 
 #[test]
 fn oids_are_unique_and_found() {
-    let catalog = Catalog::new(Arc::new(RegistrySnapshot::default()), None);
+    let catalog = Catalog::new(Arc::new(RegistrySnapshot::default()), Vec::new(), None);
     for relation in catalog.relations() {
         assert_eq!(catalog.relation_of(relation.oid).unwrap().name, relation.name);
     }

@@ -1,5 +1,5 @@
-//! The binary forms. Every length is checked against the bytes that are there; what is too short, too long or contradicts itself
-//! is 22P03.
+//! The binary forms. Every length is checked against the bytes that are there; what is too short is 08P01, as in PostgreSQL, what is too long
+//! or contradicts itself 22P03.
 
 use arrow::datatypes::i256;
 
@@ -21,7 +21,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Report> {
-        let (taken, rest) = self.bytes.split_at_checked(count).ok_or_else(incorrect)?;
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or_else(too_short)?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -41,6 +41,10 @@ impl<'a> Cursor<'a> {
     fn i64(&mut self) -> Result<i64, Report> {
         self.array().map(i64::from_be_bytes)
     }
+}
+
+fn too_short() -> Report {
+    Report::new(SqlState::PROTOCOL_VIOLATION, "insufficient data left in message")
 }
 
 fn incorrect() -> Report {

@@ -222,7 +222,8 @@ fn ten_to(power: u32) -> Option<i256> {
     i256::from_i128(10).checked_pow(power)
 }
 
-fn field_overflow(precision: u8, scale: i8) -> Report {
+/// PostgreSQL's words for a number with more digits before the point than its type has.
+pub(crate) fn field_overflow(precision: u8, scale: i8) -> Report {
     let whole = i32::from(precision) - i32::from(scale);
     Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
         .detail(format!("A field with precision {precision}, scale {scale} must round to an absolute value less than 10^{whole}."))

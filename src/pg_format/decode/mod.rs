@@ -19,7 +19,7 @@ use super::zone::Zone;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, field_overflow};
 
 /// A value, read but not yet in an array.
 #[derive(Debug, Clone, PartialEq)]

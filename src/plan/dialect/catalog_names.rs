@@ -7,9 +7,10 @@
 
 use std::ops::ControlFlow;
 
+use super::system_sets;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr, Statement,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr, Statement, TableAlias,
     TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, SelectItem};
@@ -58,6 +59,13 @@ impl VisitorMut for Names {
                 return ControlFlow::Continue(());
             };
             let expressions: Vec<Expr> = arguments.args.iter().filter_map(argument).cloned().collect();
+            if expressions.is_empty()
+                && let Some(subquery) = system_sets::of(&function)
+            {
+                let alias = alias.take().or_else(|| Some(named(&function)));
+                *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+                return ControlFlow::Continue(());
+            }
             let columns = !expressions.iter().all(|argument| matches!(argument, Expr::Value(_) | Expr::UnaryOp { .. }));
             let arrays = match function.as_str() {
                 "unnest" => expressions,
@@ -72,6 +80,9 @@ impl VisitorMut for Names {
                 with_ordinality: *with_ordinality,
             };
         }
+        if let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = factor {
+            count_along(alias, array_exprs, with_ordinality);
+        }
         // A set's alias is the name of its column too.
         if let TableFactor::UNNEST { alias: Some(alias), array_exprs, .. } = factor
             && alias.columns.is_empty()
@@ -81,6 +92,25 @@ impl VisitorMut for Names {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `WITH ORDINALITY` is one more array, of the first one's subscripts.
+fn count_along(alias: &mut Option<TableAlias>, arrays: &mut Vec<Expr>, with_ordinality: &mut bool) {
+    let (Some(first), true) = (arrays.first().cloned(), *with_ordinality) else { return };
+    let alias = alias.get_or_insert_with(|| named("unnest"));
+    let column = |name: Ident| TableAliasColumnDef { name, data_type: None };
+    if alias.columns.is_empty() && arrays.len() == 1 {
+        alias.columns.push(column(alias.name.clone()));
+    }
+    if alias.columns.len() == arrays.len() {
+        alias.columns.push(column(Ident::new("ordinality")));
+    }
+    arrays.push(call("generate_subscripts", vec![first, Expr::value(Value::Number("1".to_owned(), false))]));
+    *with_ordinality = false;
+}
+
+fn named(name: &str) -> TableAlias {
+    TableAlias { explicit: true, name: Ident::new(name), columns: Vec::new(), at: None }
 }
 
 /// `pg_catalog.f` is `f`: there are no functions elsewhere.

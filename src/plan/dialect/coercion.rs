@@ -1,24 +1,25 @@
-//! What [`super::operators`] does for operators, done on the plan for what is none: BETWEEN, IN, and casts of text to uuid.
+//! What [`super::operators`] does for operators, done on the plan for what is none: BETWEEN, IN, SIMILAR TO, and casts.
 //! Runs before the engine's own type coercion.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Between, Cast, InList};
+use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::adapt;
-use super::uuid;
+use super::{casts, similar, uuid};
 
 /// The rule.
 #[derive(Debug, Default)]
 pub struct PostgresCoercion;
 
 impl AnalyzerRule for PostgresCoercion {
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
         plan.transform_up_with_subqueries(|node| {
             let mut schema = DFSchema::empty();
             for input in node.inputs() {
@@ -30,7 +31,7 @@ impl AnalyzerRule for PostgresCoercion {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let rewritten = expression.transform_up(|part| rewrite(part, &schema))?;
+                let rewritten = expression.transform_up(|part| rewrite(part, &schema, zone))?;
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -42,7 +43,7 @@ impl AnalyzerRule for PostgresCoercion {
     }
 }
 
-fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::FixedSizeBinary(uuid::WIDTH) => match expr.get_type(schema) {
             Ok(DataType::Utf8) => Ok(Transformed::yes(uuid::from_text(*expr)?)),
@@ -51,24 +52,50 @@ fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
+        Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &field, schema, zone)? {
+            Some(call) => Ok(Transformed::yes(call)),
+            None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+        },
+        Expr::ScalarFunction(call) if zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, zone),
+        Expr::SimilarTo(like) => similar::rewrite(like),
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
-            let low = towards(*low, &own, schema)?;
-            let high = towards(*high, &own, schema)?;
+            let low = towards(*low, &own, schema, zone)?;
+            let high = towards(*high, &own, schema, zone)?;
             Ok(Transformed::yes(Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))) };
-            let list = list.into_iter().map(|item| towards(item, &own, schema)).collect::<Result<_>>()?;
+            let list = list.into_iter().map(|item| towards(item, &own, schema, zone)).collect::<Result<_>>()?;
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
         }
         other => Ok(Transformed::no(other)),
     }
 }
 
-fn towards(expression: Expr, other: &DataType, schema: &DFSchema) -> Result<Expr> {
-    match expression.get_type(schema) {
-        Ok(own) => adapt(expression, &own, other),
-        Err(_) => Ok(expression),
+/// Functions of an instant whose answer depends on the time zone.
+const READS_THE_CLOCK: [&str; 4] = ["date_part", "date_trunc", "extract", "to_char"];
+
+/// The call with instants as the session's clocks show them: columns carry the zone that they were stored with.
+fn here(mut call: ScalarFunction, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
+    let mut stored = None;
+    for argument in &mut call.args {
+        if let Ok(DataType::Timestamp(unit, Some(own))) = argument.get_type(schema)
+            && own.as_ref() != zone
+        {
+            let shown = DataType::Timestamp(unit, Some(zone.into()));
+            *argument = datafusion::logical_expr::cast(argument.clone(), shown);
+            stored = Some(DataType::Timestamp(unit, Some(own)));
+        }
     }
+    let Some(stored) = stored else { return Ok(Transformed::no(Expr::ScalarFunction(call))) };
+    let truncated = call.func.name() == "date_trunc";
+    let call = Expr::ScalarFunction(call);
+    Ok(Transformed::yes(if truncated { datafusion::logical_expr::cast(call, stored) } else { call }))
+}
+
+fn towards(expression: Expr, other: &DataType, schema: &DFSchema, zone: &str) -> Result<Expr> {
+    let Ok(own) = expression.get_type(schema) else { return Ok(expression) };
+    // A cast that this makes was not there when the operands were rewritten.
+    rewrite(adapt(expression, &own, other)?, schema, zone).map(|rewritten| rewritten.data)
 }

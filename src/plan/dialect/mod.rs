@@ -1,12 +1,20 @@
-//! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`field_access`], [`catalog_names`],
-//! [`object_ids`]), while expressions are
-//! planned ([`operators`], [`types`]), and on the plan before the engine coerces types ([`coercion`], with [`uuid`]'s function).
+//! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
+//! [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
+//! [`types`]), and on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]).
 
+mod arithmetic;
+mod casts;
 mod catalog_names;
 mod coercion;
+mod extract;
 mod field_access;
+mod literals;
 mod object_ids;
 mod operators;
+mod similar;
+mod spellings;
+mod system_columns;
+mod system_sets;
 mod types;
 mod uuid;
 
@@ -19,6 +27,9 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 /// Rewrites all that is rewritten on the tree.
 pub(super) fn rewrite(statement: &mut Statement) {
+    literals::rewrite(statement);
+    system_columns::rewrite(statement);
+    spellings::rewrite(statement);
     field_access::rewrite(statement);
     catalog_names::rewrite(statement);
     object_ids::rewrite(statement);

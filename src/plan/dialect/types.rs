@@ -1,13 +1,13 @@
-//! Types by SQL's names where the engine means others: microseconds as in PostgreSQL, which reach the year 9999, and uuid.
+//! Types by SQL's names where the engine means others: microseconds as in PostgreSQL, which reach the year 9999; uuid; text with a length.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as SqlDataType, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ObjectName, TimezoneInfo};
 
-use crate::pg_type::PgType;
+use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 
 /// The types of one session: its time zone is part of `timestamptz`.
 #[derive(Debug)]
@@ -25,9 +25,22 @@ impl TypePlanner for PostgresTypes {
             }
             SqlDataType::Timestamp(..) | SqlDataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             SqlDataType::Time(_, zone) if !with_zone(zone) => DataType::Time64(TimeUnit::Microsecond),
+            SqlDataType::Varchar(None) | SqlDataType::CharacterVarying(None) => {
+                return Ok(Some(Arc::new(PgType::VARCHAR.arrow_field(""))));
+            }
             SqlDataType::Uuid => {
                 return Ok(PgType::from_sql_name("uuid").map(|(uuid, _)| Arc::new(uuid.arrow_field("uuid"))));
             }
+            SqlDataType::Varchar(length) | SqlDataType::CharacterVarying(length) | SqlDataType::CharVarying(length) => {
+                return Ok(Some(Arc::new(characters(PgType::VARCHAR, length.as_ref()))));
+            }
+            SqlDataType::Char(length) | SqlDataType::Character(length) => {
+                // Without a length it is one character.
+                let one = CharacterLength::IntegerLength { length: 1, unit: None };
+                return Ok(Some(Arc::new(characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))))));
+            }
+            SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
+            SqlDataType::JSONB => return Ok(Some(Arc::new(PgType::JSONB.arrow_field("")))),
             SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
             _ => return Ok(None),
         };
@@ -56,6 +69,17 @@ impl PostgresTypes {
     }
 }
 
+/// Text of a type that has a name and perhaps a length of its own.
+fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Field {
+    let mut field = pg_type.arrow_field("");
+    if let Some(CharacterLength::IntegerLength { length, .. }) = length {
+        let mut metadata = field.metadata().clone();
+        metadata.insert(PG_TYPMOD_KEY.to_owned(), length.saturating_add(4).to_string());
+        field = field.with_metadata(metadata);
+    }
+    field
+}
+
 /// A field of a type alone.
 trait IntoNullableField {
     fn into_nullable_field_ref(self) -> FieldRef;
@@ -63,6 +87,6 @@ trait IntoNullableField {
 
 impl IntoNullableField for DataType {
     fn into_nullable_field_ref(self) -> FieldRef {
-        Arc::new(arrow::datatypes::Field::new("", self, true))
+        Arc::new(Field::new("", self, true))
     }
 }

@@ -176,6 +176,30 @@ pub struct DeleteFile {
     pub sequence_number: i64,
 }
 
+impl DataFile {
+    /// A Parquet file that no manifest knows: found by listing a folder. It belongs to the unpartitioned spec 0.
+    pub fn listed(path: String, record_count: i64, file_size: i64, statistics: ColumnStatistics) -> Self {
+        let file = ContentFile {
+            path,
+            format: FileFormat::Parquet,
+            spec_id: 0,
+            partition: PartitionTuple::default(),
+            record_count,
+            file_size,
+            statistics,
+            encrypted: false,
+            split_offsets: Vec::new(),
+            sort_order_id: None,
+            equality_ids: Vec::new(),
+            referenced_data_file: None,
+            content_offset: None,
+            content_size: None,
+            first_row_id: None,
+        };
+        Self { file: Arc::new(file), sequence_number: 0, first_row_id: None }
+    }
+}
+
 impl Deref for DataFile {
     type Target = ContentFile;
 

@@ -55,11 +55,6 @@ impl DeletionVector {
     pub fn positions(&self) -> &RoaringTreemap {
         &self.positions
     }
-
-    /// The positions, owned.
-    pub fn into_positions(self) -> RoaringTreemap {
-        self.positions
-    }
 }
 
 fn word(bytes: &[u8]) -> Option<([u8; 4], &[u8])> {

@@ -4,9 +4,12 @@
 //! we read; `iceberg_type` is missing in their older version, and rows of views are not tables. The catalog is asked
 //! for each statement: a commit by another process is seen at once.
 //!
-//! SQLite only so far. Every question opens the file read-only (tens of microseconds), off the async threads, so
-//! that a file that was replaced is the file that is read, and a writer is never blocked by an idle reader.
+//! In SQLite every question opens the file read-only (tens of microseconds), off the async threads, so that a file that was
+//! replaced is the file that is read, and a writer is never blocked by an idle reader. PostgreSQL is asked over a few
+//! connections that are kept (`postgres`).
 
+mod postgres;
+mod postgres_uri;
 mod sqlite;
 
 use std::path::PathBuf;
@@ -15,29 +18,46 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{SourceCatalog, SourceError, TableIdent, TablePointer};
+use crate::config::CatalogConfig;
 use crate::storage::Storage;
 
 /// A `[catalogs.NAME]` of type `sql`.
 #[derive(Debug)]
 struct SqlCatalog {
     name: String,
-    database: Arc<sqlite::Database>,
+    database: Database,
     storage: Arc<Storage>,
 }
 
-/// Opens nothing yet. `uri` is `sqlite:////absolute/path` or `sqlite:///relative/path`; `catalog` is the
-/// `catalog_name` of its rows.
+#[derive(Debug)]
+enum Database {
+    Sqlite(Arc<sqlite::Database>),
+    Postgres(Arc<postgres::Database>),
+}
+
+/// Opens nothing yet: SQLite or PostgreSQL, by the scheme of `uri`.
+pub fn open_configured(config: &CatalogConfig, storage: Arc<Storage>) -> Result<Arc<dyn SourceCatalog>, SourceError> {
+    if !config.uri.starts_with("postgres") {
+        return open(&config.name, &config.uri, &config.catalog, storage);
+    }
+    let target = postgres_uri::Target::parse(&config.uri, config.login("user"), config.login("password"), config.login("ssl.cabundle"))
+        .map_err(|reason| SourceError::BadSetting { catalog: config.name.clone(), reason })?;
+    let database = postgres::Database::new(&config.name, &config.catalog, target, config.timeout)?;
+    Ok(Arc::new(SqlCatalog { name: config.name.clone(), database: Database::Postgres(database), storage }))
+}
+
+/// One in SQLite. `uri` is `sqlite:////absolute/path` or `sqlite:///relative/path`; `catalog` is the `catalog_name` of its rows.
 pub fn open(name: &str, uri: &str, catalog: &str, storage: Arc<Storage>) -> Result<Arc<dyn SourceCatalog>, SourceError> {
     let file = sqlite_file(uri).map_err(|reason| SourceError::BadSetting { catalog: name.to_owned(), reason })?;
     let database = Arc::new(sqlite::Database { section: name.to_owned(), file, catalog: catalog.to_owned() });
-    Ok(Arc::new(SqlCatalog { name: name.to_owned(), database, storage }))
+    Ok(Arc::new(SqlCatalog { name: name.to_owned(), database: Database::Sqlite(database), storage }))
 }
 
 /// SQLAlchemy's form: three slashes and a relative path, or a fourth one for an absolute path.
 fn sqlite_file(uri: &str) -> Result<PathBuf, String> {
     let Some(rest) = uri.strip_prefix("sqlite:") else {
         let scheme = uri.split(':').next().unwrap_or_default();
-        return Err(format!("uri: only sqlite: is supported so far, not \"{scheme}:\""));
+        return Err(format!("uri: \"{scheme}:\" is neither sqlite: nor postgresql:"));
     };
     let path = rest.strip_prefix("///").ok_or("uri: sqlite:// must be followed by a slash and a path")?;
     if path.is_empty() || path == ":memory:" {
@@ -49,17 +69,15 @@ fn sqlite_file(uri: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
-impl SqlCatalog {
-    /// Asks the database off the async threads.
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&sqlite::Database) -> Result<T, SourceError> + Send + 'static,
-    ) -> Result<T, SourceError> {
-        let database = Arc::clone(&self.database);
-        tokio::task::spawn_blocking(move || question(&database)).await.unwrap_or_else(|_| {
-            Err(SourceError::CatalogFailed { catalog: self.name.clone(), reason: "the query did not finish".to_owned() })
-        })
-    }
+/// Asks SQLite off the async threads.
+async fn ask<T: Send + 'static>(
+    database: &Arc<sqlite::Database>,
+    question: impl FnOnce(&sqlite::Database) -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let (asked, section) = (Arc::clone(database), database.section.clone());
+    tokio::task::spawn_blocking(move || question(&asked))
+        .await
+        .unwrap_or_else(|_| Err(SourceError::CatalogFailed { catalog: section, reason: "the query did not finish".to_owned() }))
 }
 
 #[async_trait]
@@ -77,19 +95,34 @@ impl SourceCatalog for SqlCatalog {
     }
 
     async fn pointer(&self, ident: &TableIdent) -> Result<TablePointer, SourceError> {
-        let ident = ident.clone();
-        self.ask(move |database| database.pointer(&ident)).await
+        match &self.database {
+            Database::Sqlite(database) => {
+                let ident = ident.clone();
+                ask(database, move |database| database.pointer(&ident)).await
+            }
+            Database::Postgres(database) => database.pointer(ident).await,
+        }
     }
 
     async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-        self.ask(sqlite::Database::schemas).await
+        match &self.database {
+            Database::Sqlite(database) => ask(database, sqlite::Database::schemas).await,
+            Database::Postgres(database) => database.schemas().await,
+        }
     }
 
     async fn tables(&self, schema: &str) -> Result<Vec<String>, SourceError> {
-        let schema = schema.to_owned();
-        self.ask(move |database| database.tables(&schema)).await
+        match &self.database {
+            Database::Sqlite(database) => {
+                let schema = schema.to_owned();
+                ask(database, move |database| database.tables(&schema)).await
+            }
+            Database::Postgres(database) => database.tables(schema).await,
+        }
     }
 }
 
+#[cfg(test)]
+mod postgres_tests;
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ impl PasswordClient {
             .port(endpoint.port_or_known_default().unwrap_or(80))
             .secure(secure)
             .source("featgres")
-            .client_request_timeout(config.timeout);
+            .client_request_timeout(config.timeout + std::time::Duration::from_secs(1));
         if let Some(password) = config.login("password") {
             builder = builder.auth(Auth::new_basic(user, Some(password)));
         }

@@ -267,7 +267,12 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     if texts.len() > 1 {
         texts.remove(0);
     }
-    texts.join(": ")
+    let text = texts.join(": ");
+    // The address is in the catalog's settings; older clients say it and all causes in one text.
+    match text.strip_prefix("error sending request for url (").and_then(|rest| rest.split_once("): ")) {
+        Some((_, cause)) => cause.to_owned(),
+        None => text,
+    }
 }
 
 /// A failure before there was an answer: what it means is only in the words of its causes.

@@ -27,11 +27,14 @@ enum Answer {
     Never,
 }
 
+/// Answers by the beginning of the question.
+type Answers = Vec<(&'static str, Vec<Answer>)>;
+
 #[derive(Debug, Clone)]
 struct Scripted(Arc<Script>);
 
 impl Scripted {
-    fn new(answers: Vec<(&'static str, Vec<Answer>)>) -> Self {
+    fn new(answers: Answers) -> Self {
         let answers = answers.into_iter().map(|(question, answers)| (question, answers.into())).collect();
         Self(Arc::new(Script { answers: Mutex::new(answers), ..Script::default() }))
     }
@@ -102,7 +105,7 @@ const SCHEMAS: &str = "SELECT schema_name";
 const CONNECTOR: &str = "SELECT connector_name";
 
 /// What the question for `t`'s pointer ends with.
-async fn refused(answers: Vec<(&'static str, Vec<Answer>)>) -> (SqlState, String, Option<String>) {
+async fn refused(answers: Answers) -> (SqlState, String, Option<String>) {
     let error = catalog(&Scripted::new(answers)).pointer(&ident("t")).await.unwrap_err();
     (error.sqlstate(), error.to_string(), error.hint())
 }
@@ -200,7 +203,7 @@ async fn a_trino_that_is_starting_is_waited_for() {
 #[tokio::test]
 async fn every_other_failure_has_its_words() {
     let client = |error| vec![(LOG, vec![Answer::Client(error)])];
-    let cases: Vec<(Vec<(&'static str, Vec<Answer>)>, SqlState, &str)> = vec![
+    let cases: Vec<(Answers, SqlState, &str)> = vec![
         (vec![(LOG, vec![Answer::Rows(vec![])])], SqlState::FDW_ERROR, "Trino names no metadata file of table \"lake.gold.t\""),
         (vec![(LOG, vec![Answer::Never])], SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION, "did not answer within 2s"),
         (vec![(LOG, vec![Answer::Forever])], SqlState::FDW_ERROR, "does not end after 2000 pages"),

@@ -64,7 +64,7 @@ impl TokenClient {
                 return Err(bad("jwt and credential are two logins; leave one out".to_owned()));
             }
             Some(token) => Login::Given(token.to_owned()),
-            None => Login::Fetched(ClientCredentials::open(config)?),
+            None => Login::Fetched(ClientCredentials::open(config, None, None)?),
         };
         let ssl = match config.login("ssl.cabundle") {
             Some(file) => {
@@ -124,7 +124,7 @@ impl Template {
             .port(self.port)
             .secure(true)
             .source("featgres")
-            .client_request_timeout(self.timeout)
+            .client_request_timeout(self.timeout + std::time::Duration::from_secs(1))
             .auth(Auth::new_jwt(token));
         if let Some(ssl) = &self.ssl {
             builder = builder.ssl(ssl.clone());

@@ -1,8 +1,7 @@
 //! Statements of PostgreSQL that clients send: which parse, into what, and which are refused in which words.
 
 use datafusion::sql::sqlparser::ast::{
-    CopyOption, Expr, FetchDirection, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SetExpr, Statement as Tree, TableFactor,
-    TableVersion,
+    CopyOption, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SetExpr, Statement as Tree, TableFactor, TableVersion,
 };
 
 use super::*;
@@ -225,7 +224,12 @@ fn what_is_not_parsed_says_where() {
     for (text, message, position) in [
         ("COPY t FROM STDIN (FORMAT csv, HEADER match)", "syntax error at or near \"match\"", 39),
         ("CREATE TEMP TABLE t AS SELECT 1 WITH NO DATA", "syntax error at or near \"WITH\"", 33),
-        ("CREATE TEMP TABLE t (a, b) AS SELECT 1, 2", "syntax error at or near \",\"", 23),
+        ("CREATE TEMP TABLE t (a, b)", "syntax error at or near \",\"", 23),
+        ("SELECT CASE WHEN 1 END", "syntax error at or near \"END\"", 20),
+        ("SELECT 1 WHERE a IN (1, 2", "syntax error at end of input", 26),
+        ("SELECT f(1, 2", "syntax error at end of input", 14),
+        ("SELECT (SELECT 1 FROM t WHERE", "syntax error at end of input", 30),
+        ("SELECT a FROM t WHERE (a = 1 AND) OR b", "syntax error at or near \")\"", 33),
         ("SELECT * FROM a ASOF LEFT JOIN b MATCH_CONDITION (a.x >= b.x) ON true", "syntax error at or near \"LEFT\"", 22),
         ("SELECT * FROM t FOR SYSTEM_TIME AS OF 1 JOIN u FOR VERSION AS OF 2", "syntax error at or near \"SYSTEM_TIME\"", 21),
         ("SELECT * FROM t TIMESTAMP AS OF 1 JOIN u FOR VERSION AS OF 2", "syntax error at or near \"TIMESTAMP\"", 17),
@@ -241,12 +245,22 @@ fn what_is_not_parsed_says_where() {
         ("SELECT $x$ab", "unterminated dollar-quoted string at or near \"$x$ab\"", 8),
         ("SELECT E'ab", "unterminated quoted string at or near \"E'ab\"", 8),
         ("SELECT 1 AS \"\"", "zero-length delimited identifier at or near \"\"\"\"", 13),
+        ("SELECT 1e", "trailing junk after numeric literal at or near \"1e\"", 8),
+        ("SELECT 12ab FROM t", "trailing junk after numeric literal at or near \"12ab\"", 8),
         ("USE x", "syntax error at or near \"USE\"", 1),
         ("PRAGMA x", "syntax error at or near \"PRAGMA\"", 1),
         ("FROM t", "syntax error at or near \"FROM\"", 1),
     ] {
         let error = parse(text).unwrap_err();
         assert_eq!((error.to_string().as_str(), error.position(), error.sqlstate().code()), (message, Some(position), "42601"), "{text}");
+    }
+    for (text, message) in [
+        ("SELECT $0", "there is no parameter $0"),
+        ("SELECT $65536", "there is no parameter $65536"),
+        ("SELECT $999999999", "there is no parameter $999999999"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.position(), error.sqlstate().code()), (message, Some(8), "42P02"), "{text}");
     }
 }
 
@@ -357,11 +371,50 @@ fn positions_are_characters_of_the_whole_text() {
 }
 
 #[test]
+fn cursors_in_every_spelling() {
+    let shown = |text: &str| parse(text).map(|statements| statements[0].statement.to_string()).map_err(|error| error.to_string());
+    for (text, means) in [
+        ("FETCH c", "FETCH FORWARD 1 FROM c"),
+        ("FETCH FROM c", "FETCH FORWARD 1 FROM c"),
+        ("FETCH next", "FETCH FORWARD 1 FROM next"),
+        ("FETCH 10 \"C\"", "FETCH FORWARD 10 FROM \"C\""),
+        ("FETCH -2 IN c", "FETCH FORWARD -2 FROM c"),
+        ("FETCH + 2 IN c", "FETCH FORWARD 2 FROM c"),
+        ("FETCH PRIOR FROM c", "FETCH BACKWARD 1 FROM c"),
+        ("FETCH FIRST c", "FETCH ABSOLUTE 1 FROM c"),
+        ("FETCH LAST IN c", "FETCH ABSOLUTE -1 FROM c"),
+        ("FETCH RELATIVE -3 FROM c", "FETCH RELATIVE -3 FROM c"),
+        ("MOVE ALL c", "MOVE ALL FROM c"),
+        ("MOVE FORWARD ALL IN c", "MOVE ALL FROM c"),
+        ("MOVE BACKWARD ALL IN c", "MOVE BACKWARD ALL FROM c"),
+        ("MOVE BACKWARD c", "MOVE BACKWARD 1 FROM c"),
+        ("CLOSE ALL", "CLOSE ALL"),
+        (
+            "declare C no scroll binary insensitive cursor with hold for table t",
+            "DECLARE c BINARY NO SCROLL CURSOR WITH HOLD FOR SELECT * FROM t",
+        ),
+        ("DECLARE c SCROLL CURSOR WITHOUT HOLD FOR VALUES (1)", "DECLARE c SCROLL CURSOR FOR VALUES (1)"),
+    ] {
+        assert_eq!(shown(text).as_deref(), Ok(means), "{text}");
+    }
+    for (text, message) in [
+        ("DECLARE c SCROLL NO SCROLL CURSOR FOR SELECT 1", "cannot specify both SCROLL and NO SCROLL"),
+        ("DECLARE c INSENSITIVE ASENSITIVE CURSOR FOR SELECT 1", "cannot specify both INSENSITIVE and ASENSITIVE"),
+        ("DECLARE c CURSOR FOR INSERT INTO t VALUES (1)", "syntax error at or near \"INSERT\""),
+        ("DECLARE c CURSOR SELECT 1", "syntax error at or near \"SELECT\""),
+        ("FETCH ABSOLUTE FROM c", "syntax error at or near \"FROM\""),
+        ("FETCH 99999999999 FROM c", "syntax error at or near \"99999999999\""),
+        ("FETCH 1.5 FROM c", "syntax error at or near \"1.5\""),
+        ("FETCH", "syntax error at end of input"),
+        ("FETCH 1 FROM c d", "syntax error at or near \"d\""),
+        ("CLOSE", "syntax error at end of input"),
+    ] {
+        assert_eq!(shown(text), Err(message.to_owned()), "{text}");
+    }
+}
+
+#[test]
 fn utility_statements_keep_what_they_say() {
-    assert!(matches!(tree("FETCH c"), Tree::Fetch { direction: FetchDirection::Next, .. }));
-    assert!(matches!(tree("FETCH BACKWARD c"), Tree::Fetch { direction: FetchDirection::Prior, .. }));
-    assert_eq!(tree("FETCH 10 \"C\"").to_string(), tree("FETCH 10 FROM \"C\"").to_string());
-    assert_eq!(tree("FETCH -2 FROM c").to_string(), tree("FETCH BACKWARD 2 FROM c").to_string());
     let Tree::Copy { options, .. } = tree("COPY t FROM STDIN (FORMAT csv, HEADER 0, FREEZE on)") else { panic!() };
     assert!(matches!(options.as_slice(), [CopyOption::Format(_), CopyOption::Header(false), CopyOption::Freeze(true)]), "{options:?}");
     assert_eq!(

@@ -3,6 +3,8 @@
 //! Passwords never cross the wire and are never stored: the gateway holds verifiers. The exchange for a user who does not exist
 //! runs to its end and fails like a wrong password, with a salt that is the same at each attempt, as a real user's would be.
 
+use std::sync::Arc;
+
 mod scram;
 
 pub use scram::{VerifierError, hash_password};
@@ -10,8 +12,9 @@ pub use scram::{VerifierError, hash_password};
 use super::frame::Body;
 use super::messages;
 use super::socket::{FrameError, Socket, Stream};
+use super::tls::LoadedTls;
 use crate::error::{Report, SqlState};
-use crate::session::{Authentication, Tls};
+use crate::session::Authentication;
 
 /// Codes of Authentication messages.
 const OK: i32 = 0;
@@ -26,7 +29,9 @@ pub(super) type Refused = Option<Report>;
 #[derive(Default)]
 pub(super) struct Channel {
     /// The served certificate, if the connection is encrypted.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<Arc<LoadedTls>>,
+    /// Whether the client showed a certificate; if it did, an authority of ours signed it.
+    pub(super) shows_certificate: bool,
     /// The common name of the client's certificate.
     pub(super) client_name: Option<String>,
 }
@@ -41,12 +46,16 @@ pub(super) async fn authenticate<S: Stream>(
     match how {
         Authentication::Trust => {}
         Authentication::Certificate if channel.client_name.as_deref() == Some(user) => {}
+        Authentication::Certificate if !channel.shows_certificate => {
+            let report = Report::new(SqlState::INVALID_AUTHORIZATION, "connection requires a valid client certificate");
+            return Err(Some(report.hint("Connect with sslmode=require or more, and with sslcert and sslkey.")));
+        }
         Authentication::Certificate => {
             let message = format!("certificate authentication failed for user \"{user}\"");
             return Err(Some(Report::new(SqlState::INVALID_AUTHORIZATION, message)));
         }
         Authentication::Scram(verifier) => {
-            let exchange = scram::Exchange::new(user, verifier.as_deref(), channel.tls.as_ref()).map_err(Some)?;
+            let exchange = scram::Exchange::new(user, verifier.as_deref(), channel.tls.as_deref()).map_err(Some)?;
             let mut mechanisms = Vec::new();
             for mechanism in exchange.mechanisms() {
                 mechanisms.extend_from_slice(mechanism.as_bytes());

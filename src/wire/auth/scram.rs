@@ -10,8 +10,8 @@ use pgwire::api::auth::sasl::scram::{
 };
 use pgwire::error::PgWireError;
 
+use super::super::tls::LoadedTls;
 use crate::error::{Report, SqlState};
-use crate::session::Tls;
 
 const PLAIN: &str = "SCRAM-SHA-256";
 const PLUS: &str = "SCRAM-SHA-256-PLUS";
@@ -78,7 +78,7 @@ pub(super) struct Waiting {
 
 impl Exchange {
     /// For a user; under TLS the channel can be bound.
-    pub(super) fn new(user: &str, verifier: Option<&str>, tls: Option<&Tls>) -> Result<Self, Report> {
+    pub(super) fn new(user: &str, verifier: Option<&str>, tls: Option<&LoadedTls>) -> Result<Self, Report> {
         let secret = match verifier {
             Some(text) => parse_verifier(text).map_err(|error| {
                 Report::new(SqlState::CONFIG_FILE_ERROR, format!("user \"{user}\" has no valid password")).detail(error.to_string())

@@ -53,6 +53,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
     /// `COPY … FROM STDIN`; the tag and how many rows.
     pub(super) async fn copy_in(
         &mut self,
+        table: &str,
         columns: &[Column],
         options: &CopyOptions,
         deadline: Option<Instant>,
@@ -61,9 +62,12 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         messages::copy_response(b'G', announced(options), columns.len(), &mut self.socket.output);
         self.socket.flush_guarded(&self.interrupt, deadline).await?;
         let zone = Zone::parse(&self.session.output_settings().time_zone).unwrap_or(Zone::UTC);
-        let mut reader = CopyReader::new(columns, options.clone(), zone);
+        let mut reader = CopyReader::new(table, columns, options.clone(), zone);
         loop {
-            let frame = self.copy_frame(deadline).await?;
+            let frame = self.copy_frame(deadline).await.map_err(|stop| match stop {
+                Stop::Statement(report) => Stop::Statement(reader.at_next_line(report)),
+                other => other,
+            })?;
             match frame.tag {
                 b'd' => {
                     let data = frame.body?;
@@ -82,12 +86,12 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                 b'f' => {
                     let bytes = frame.body?;
                     let message = format!("COPY from stdin failed: {}", Body::new(&bytes).text()?);
-                    return Err(Report::new(SqlState::QUERY_CANCELED, message).into());
+                    return Err(reader.at_next_line(Report::new(SqlState::QUERY_CANCELED, message)).into());
                 }
                 // Drivers send them behind Execute without waiting for the answer.
                 b'H' | b'S' => {}
                 b'X' => return Err(Stop::Gone),
-                other => return Err(ProtocolError::Unexpected(other, "COPY from stdin").into()),
+                other => return Err(reader.at_next_line(ProtocolError::Unexpected(other, "COPY from stdin").into()).into()),
             }
         }
     }

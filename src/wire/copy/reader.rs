@@ -66,6 +66,7 @@ impl Records for BinaryRecords {
 
 /// Reads one COPY.
 pub(in crate::wire) struct CopyReader {
+    table: String,
     records: Box<dyn Records>,
     format: Format,
     columns: Vec<(String, PgType)>,
@@ -86,9 +87,16 @@ pub(super) fn malformed(message: impl Into<String>) -> Report {
     Report::new(SqlState::BAD_COPY_FILE_FORMAT, message)
 }
 
+/// The fields of a line, for an error about all of it.
+fn shown_record(fields: &Fields) -> String {
+    let texts: Vec<_> = fields.iter().map(|field| field.as_deref().map_or("\\N".into(), String::from_utf8_lossy)).collect();
+    let line = texts.join("\t");
+    format!(": \"{}\"", line.chars().take(SHOWN).collect::<String>())
+}
+
 impl CopyReader {
-    /// For these columns.
-    pub(in crate::wire) fn new(columns: &[Column], options: CopyOptions, zone: Zone) -> Self {
+    /// For these columns of a table.
+    pub(in crate::wire) fn new(table: &str, columns: &[Column], options: CopyOptions, zone: Zone) -> Self {
         let format = if options.format == CopyFormat::Binary { Format::Binary } else { Format::Text };
         let records: Box<dyn Records> = match options.format {
             CopyFormat::Text => Box::new(TextRecords::new(&options)),
@@ -97,6 +105,7 @@ impl CopyReader {
         };
         let fields: Vec<Arc<Field>> = columns.iter().map(|column| Arc::clone(&column.field)).collect();
         Self {
+            table: table.to_owned(),
             records,
             format,
             columns: columns.iter().map(|column| (column.name.clone(), PgType::of(&column.field))).collect(),
@@ -128,10 +137,10 @@ impl CopyReader {
     /// The next full batch; of the last bytes, any batch.
     pub(in crate::wire) fn next_batch(&mut self, last: bool) -> Result<Option<RecordBatch>, Report> {
         while !self.ended && self.gathered < BATCH_ROWS && self.bytes < BATCH_BYTES {
-            match self.records.next(&self.input, last).map_err(|report| self.at_line(report))? {
+            match self.records.next(&self.input, last).map_err(|report| self.at_next_line(report))? {
                 Found::More if self.input.len() > MAX_RECORD => {
                     let message = format!("a record of COPY data exceeds {MAX_RECORD} bytes");
-                    return Err(self.at_line(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)));
+                    return Err(self.at_next_line(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)));
                 }
                 Found::More if last => self.ended = true,
                 Found::More => return Ok(None),
@@ -156,19 +165,22 @@ impl CopyReader {
         if self.gathered == 0 { Ok(None) } else { self.batch().map(Some) }
     }
 
-    fn at_line(&self, report: Report) -> Report {
-        let line = self.line + 1;
-        report.detail(format!("COPY line {line}"))
+    /// An error that is about the line after the last one that was taken.
+    pub(in crate::wire) fn at_next_line(&self, report: Report) -> Report {
+        report.context(format!("COPY {}, line {}", self.table, self.line + 1))
     }
 
     /// A record's values, each of its column's type.
     fn take(&mut self, fields: Fields) -> Result<(), Report> {
-        let line = self.line;
+        let (line, table) = (self.line, &self.table);
         if fields.len() > self.columns.len() {
-            return Err(malformed("extra data after last expected column").detail(format!("COPY line {line}")));
+            return Err(
+                malformed("extra data after last expected column").context(format!("COPY {table}, line {line}{}", shown_record(&fields)))
+            );
         }
         if let Some((name, _)) = self.columns.get(fields.len()) {
-            return Err(malformed(format!("missing data for column \"{name}\"")).detail(format!("COPY line {line}")));
+            let context = format!("COPY {table}, line {line}{}", shown_record(&fields));
+            return Err(malformed(format!("missing data for column \"{name}\"")).context(context));
         }
         for ((field, (name, pg_type)), values) in fields.into_iter().zip(&self.columns).zip(&mut self.values) {
             values.push(match field {
@@ -178,7 +190,7 @@ impl CopyReader {
                         Format::Text => format!(": \"{}\"", String::from_utf8_lossy(&bytes).chars().take(SHOWN).collect::<String>()),
                         Format::Binary => String::new(),
                     };
-                    report.detail(format!("COPY line {line}, column {name}{shown}"))
+                    report.context(format!("COPY {table}, line {line}, column {name}{shown}"))
                 })?,
             });
         }
@@ -192,7 +204,10 @@ impl CopyReader {
         for ((values, field), (name, _)) in self.values.iter_mut().zip(self.schema.fields()).zip(&self.columns) {
             let array = build(field.data_type(), values).map_err(|report| {
                 let (first, last) = (self.line + 1 - self.gathered as u64, self.line);
-                if report.detail.is_some() { report } else { report.detail(format!("COPY lines {first} to {last}, column {name}")) }
+                if report.context.is_some() {
+                    return report;
+                }
+                report.context(format!("COPY {}, lines {first} to {last}, column {name}", self.table))
             })?;
             arrays.push(array);
             values.clear();

@@ -73,7 +73,7 @@ impl Client {
     pub(super) fn new(fake: Fake) -> (Self, Arc<Fake>) {
         let fake = Arc::new(fake);
         let (stream, server) = tokio::io::duplex(16 << 10);
-        tokio::spawn(serve_connection(server, Arc::clone(&fake)));
+        tokio::spawn(serve_connection(server, Arc::clone(&fake), None));
         (Self { stream, input: BytesMut::new() }, fake)
     }
 

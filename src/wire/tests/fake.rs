@@ -15,7 +15,7 @@ use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 use crate::session::{
     Authentication, Backend, Column, CopyFormat, CopyOptions, Gateway, Interrupt, Limits, Notice, OutputSettings, Response, Rows, Startup,
-    Tls, TransactionStatus,
+    TransactionStatus,
 };
 
 /// What happened, for tests to look at.
@@ -86,11 +86,8 @@ impl Gateway for Fake {
     fn authentication(&self, _user: &str) -> Authentication {
         self.authentication.clone()
     }
-    fn tls(&self) -> Option<Tls> {
-        None
-    }
     fn limits(&self) -> Limits {
-        Limits { max_message_size: 100_000, ..Limits::default() }
+        Limits { max_message_size: 100_000, max_statement_size: 50_000, ..Limits::default() }
     }
 }
 
@@ -120,7 +117,7 @@ impl FakeSession {
 
     fn rows(sql: &str, stream: BoxStream<'static, Result<RecordBatch, Report>>) -> Rows {
         let columns = Self::columns(sql).unwrap_or_else(|| [column("n", DataType::Int32)].into());
-        Rows { columns, pending: None, stream, verb: "SELECT", counted: true }
+        Rows { columns, pending: None, stream, verb: "SELECT", counted: true, binary: false }
     }
 
     async fn respond(&mut self, sql: &str, parameters: &[ArrayRef]) -> Result<Response, Report> {
@@ -169,9 +166,15 @@ impl FakeSession {
                 let arrays: Vec<ArrayRef> =
                     vec![Arc::new(Int32Array::from(vec![1, 2])), Arc::new(StringArray::from(vec![Some("a\tb"), None]))];
                 let stream = futures::stream::iter([Ok(RecordBatch::try_new(schema, arrays).unwrap())]).boxed();
-                Response::CopyOut(Rows { columns: columns.into(), pending: None, stream, verb: "COPY", counted: true }, copy_options(sql))
+                Response::CopyOut(
+                    Rows { columns: columns.into(), pending: None, stream, verb: "COPY", counted: true, binary: false },
+                    copy_options(sql),
+                )
             }
-            "copyin" => Response::CopyIn([column("n", DataType::Int32), column("t", DataType::Utf8)].into(), copy_options(sql)),
+            "copyin" => {
+                let columns = [column("n", DataType::Int32), column("t", DataType::Utf8)];
+                Response::CopyIn("spine".to_owned(), columns.into(), copy_options(sql))
+            }
             _ => Response::Done(sql.to_uppercase()),
         })
     }

@@ -100,7 +100,8 @@ async fn an_error_skips_to_sync() {
         (bind("", "r", &[], &[], &[0, 1]), "E(08P01 bind message has 2 result formats but query has 1 columns) Z(I)"),
         (bind("", "s", &[None], &[2], &[]), "E(22023 unsupported format code: 2) Z(I)"),
         (bind("", "s", &[Some(b"x")], &[], &[]), "E(22P02 invalid input syntax for type integer: \"x\") Z(I)"),
-        (bind("", "s", &[Some(b"x")], &[1], &[]), "E(22P03 incorrect binary data format in bind parameter 1) Z(I)"),
+        (bind("", "s", &[Some(b"x")], &[1], &[]), "E(08P01 insufficient data left in message) Z(I)"),
+        (bind("", "s", &[Some(b"12345")], &[1], &[]), "E(22P03 incorrect binary data format in bind parameter 1) Z(I)"),
     ] {
         assert_eq!(client.ask(&[bytes, sync()].concat()).await, answer);
     }
@@ -181,7 +182,7 @@ async fn bad_copy_data_leaves_the_session_in_step() {
     client.until(b'G').await;
     client.send(&message(b'd', b"1\ta\nx\tb\n")).await;
     let (_, body) = client.next().await.unwrap();
-    assert!(String::from_utf8_lossy(&body).contains("DCOPY line 2, column n: \"x\""));
+    assert!(String::from_utf8_lossy(&body).contains("WCOPY spine, line 2, column n: \"x\""));
 }
 
 #[tokio::test]
@@ -196,7 +197,7 @@ async fn a_cancel_ends_what_hangs() {
             client.until(b'G').await;
         }
         let (mut other, _) = tokio::join!(async { tokio::io::duplex(64) }, tokio::task::yield_now());
-        tokio::spawn(super::serve_connection(other.1, Arc::clone(&fake)));
+        tokio::spawn(super::serve_connection(other.1, Arc::clone(&fake), None));
         other.0.write_all(&[&[0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 1], [9; 4].as_slice()].concat()).await.unwrap();
         assert_eq!(client.until_ready().await, "E(57014 canceling statement due to user request) Z(I)", "{sql}");
     }

@@ -1,5 +1,8 @@
 //! Real clients on the quickstart. One that is not installed is reported as skipped, by name.
 
+mod matrix;
+mod rust;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 

@@ -14,6 +14,7 @@ async fn metrics_count_what_happened() {
         client.query("SELECT * FROM get_latest_features((SELECT 1::bigint AS customer_id), ARRAY['v:total_orders'])", &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
     client.simple_query("SELECT * FROM nowhere").await.unwrap_err();
+    client.simple_query("SELEC 1").await.unwrap_err();
     let (status, text) = get(&gateway, "/metrics").await;
     assert_eq!(status, 200);
     let value = |name: &str| {
@@ -24,6 +25,7 @@ async fn metrics_count_what_happened() {
     assert_eq!(value("featgres_connections_open"), 1.0);
     assert_eq!(value("featgres_statements_total"), 3.0);
     assert_eq!(value("featgres_errors_total{sqlstate=\"42P01\"}"), 1.0);
+    assert_eq!(value("featgres_errors_total{sqlstate=\"42601\"}"), 1.0);
     assert_eq!(value("featgres_registry_version"), 1.0);
     assert!(value("featgres_data_files_read_total") >= 1.0);
     assert!(value("featgres_data_read_bytes_total") > 0.0);

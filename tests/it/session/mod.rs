@@ -1,5 +1,6 @@
 //! One client's statements, transactions and interruptions.
 
+mod cursors;
 mod extended;
 mod stopping;
 mod time_travel;

@@ -5,6 +5,7 @@
 //! Once over format 2 on Trino 476 (position deletes), once over format 3 on Trino 483 (deletion vectors).
 //! The tables are made on Nessie's branch `dev`, which Trino has as its catalog `iceberg_dev`; featgres calls it `iceberg`.
 
+use serde_json::{Value, json};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::support::{Stack, TestGateway, TrinoSession, plain};
@@ -13,6 +14,7 @@ use crate::support::{Stack, TestGateway, TrinoSession, plain};
 async fn original_walkthrough() {
     let Some(stack) = Stack::up("original_walkthrough", &["s3", "nessie", "trino"]).await else { return };
     let walk = Walk::begin(&stack, "TRINO_URL", "customer_aggregates", 2).await;
+    walk.pinned_by_a_tag(&stack, "customer_aggregates").await;
     walk.through_all_changes().await;
 }
 
@@ -20,13 +22,14 @@ async fn original_walkthrough() {
 async fn original_walkthrough_with_deletion_vectors() {
     let Some(stack) = Stack::up("original_walkthrough_with_deletion_vectors", &["s3", "nessie", "trino-new"]).await else { return };
     let walk = Walk::begin(&stack, "TRINO_NEW_URL", "customer_aggregates_v3", 3).await;
+    walk.pinned_by_a_tag(&stack, "customer_aggregates_v3").await;
     walk.through_all_changes().await;
 }
 
 struct Walk {
     trino: TrinoSession,
     client: Client,
-    _gateway: TestGateway,
+    gateway: TestGateway,
     /// The table as Trino names it.
     table: String,
     /// The column behind the feature `total_orders`, as Trino has it now.
@@ -64,6 +67,11 @@ impl Walk {
                 ("FEATGRES_CATALOGS__ICEBERG__URI", stack.get(url)),
                 ("FEATGRES_CATALOGS__ICEBERG__CATALOG", "iceberg_dev"),
                 ("FEATGRES_CATALOGS__ICEBERG__POINTER_LIFETIME", "0"),
+                ("FEATGRES_CATALOGS__LAKE__TYPE", "nessie"),
+                ("FEATGRES_CATALOGS__LAKE__URI", stack.get("NESSIE_URI")),
+                ("FEATGRES_CATALOGS__LAKE__REF", "dev"),
+                ("FEATGRES_HTTP__LISTEN", "127.0.0.1:0"),
+                ("FEATGRES_HTTP__FEAST_API", "true"),
             ],
         );
         let gateway = TestGateway::serve(folder, config).await.expect("the gateway starts");
@@ -75,9 +83,34 @@ impl Walk {
             ))
             .await
             .expect("the view is created");
-        let walk = Self { trino, client, _gateway: gateway, table, orders: "total_orders" };
+        let walk = Self { trino, client, gateway, table, orders: "total_orders" };
+        walk.created_again_over_http(name).await;
         walk.discovered(name).await;
         walk
+    }
+
+    /// The original's own call makes the same view as the statement.
+    async fn created_again_over_http(&self, name: &str) {
+        let by_sql = self.cells("SHOW CREATE FEATURE VIEW customer_features").await;
+        self.client.batch_execute("DROP FEATURE VIEW customer_features; DROP ENTITY customer_id").await.expect("both are dropped");
+        let request = json!({
+            "name": "customer_features",
+            "entities": ["customer_id"],
+            "features": [{"name": "total_orders", "dtype": "int64"}, {"name": "avg_order_value", "dtype": "float64"}],
+            "source": {"catalog": "iceberg", "schema": "gold", "table_name": name, "timestamp_field": "updated_at"},
+            "online": false
+        });
+        self.post("/feast/features", &request).await;
+        assert_eq!(self.cells("SHOW CREATE FEATURE VIEW customer_features").await, by_sql);
+    }
+
+    /// The answer of a call that must succeed.
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = reqwest::Client::new().post(self.gateway.url(path)).json(body).send().await.expect("an answer");
+        let status = answer.status();
+        let body: Value = answer.json().await.expect("JSON");
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
     }
 
     /// What the original shows of itself: the pattern of the table's files, the status.
@@ -91,8 +124,10 @@ impl Walk {
             "{pattern}"
         );
         let status = "SELECT project, online_store_type, offline_store_type, num_feature_views, feature_views FROM feature_store.status";
-        let expected = ["asgard_features", "disabled", "iceberg (trino)", "1", "{customer_features}"];
+        let expected = ["asgard_features", "disabled", "iceberg (trino, nessie)", "1", "{customer_features}"];
         assert_eq!(self.cells(status).await, [expected.map(str::to_owned)]);
+        let status: Value = reqwest::get(self.gateway.url("/feast/status")).await.expect("an answer").json().await.expect("JSON");
+        assert_eq!((&status["num_feature_views"], &status["feature_views"]), (&json!(1), &json!(["customer_features"])));
     }
 
     async fn through_all_changes(mut self) {
@@ -141,6 +176,36 @@ impl Walk {
         assert_eq!(gone.code().map(|code| code.code()), Some("42P01"), "{gone}");
     }
 
+    /// A tag of Nessie pins a training set: the branch moves on, and the pinned retrieval gives the same rows.
+    async fn pinned_by_a_tag(&self, stack: &Stack, name: &str) {
+        let view = format!(
+            "CREATE FEATURE VIEW tagged (total_orders BIGINT, avg_order_value DOUBLE PRECISION) ENTITIES (customer_id) \
+             FROM lake.gold.{name} TIMESTAMP updated_at"
+        );
+        self.client.batch_execute(&view).await.expect("a view over Nessie's own catalog");
+        let tag = format!("train-{}-{}", name.replace('_', "-"), std::process::id());
+        stack.nessie(&["tag", &tag, "dev"]).await;
+        let training = |at: &str| {
+            format!(
+                "SELECT customer_id, day, total_orders, avg_order_value FROM get_historical_features(\
+                 entities => (SELECT c.value AS customer_id, d.value AS day, TIMESTAMPTZ '2026-01-01 12:00:00+00' + d.value * INTERVAL '9 days' AS event_timestamp \
+                 FROM generate_series(90, 210) AS c(value), generate_series(0, 8) AS d(value)), \
+                 features => ARRAY['tagged:total_orders', 'tagged:avg_order_value'] {at}) ORDER BY 1, 2"
+            )
+        };
+        let pinned = training(&format!(", at => '{tag}'"));
+        let before = self.cells(&pinned).await;
+        assert_eq!(before, self.cells(&training("")).await, "the tag is where the branch is");
+        let table = &self.table;
+        self.trino.run(&format!("UPDATE {table} SET total_orders = total_orders + 1000000 WHERE customer_id < 200")).await;
+        self.trino.run(&format!("DELETE FROM {table} WHERE customer_id >= 200")).await;
+        self.trino.run(&format!("ALTER TABLE {table} EXECUTE optimize")).await;
+        assert_eq!(self.cells(&pinned).await, before, "the pinned training set");
+        assert_ne!(self.cells(&training("")).await, before, "the branch has moved on");
+        self.client.batch_execute("DROP FEATURE VIEW tagged").await.expect("the view is dropped");
+        stack.nessie(&["delete", &tag]).await;
+    }
+
     /// Trino changes the table; the next retrieval is right.
     async fn change(&self, what: &str, sql: &str) {
         self.trino.run(sql).await;
@@ -163,6 +228,15 @@ impl Walk {
              ON f.customer_id = e.id AND r = 1 ORDER BY 1"
         );
         assert_eq!(batch, self.trino.rows(&expected).await, "batch features after {what}");
+        let question = json!({"feature_views": ["customer_features"], "entities": [{"customer_id": 123}, {"customer_id": 456}]});
+        let answer = self.post("/feast/predictions/batch", &question).await;
+        let over_http: Vec<Vec<String>> = answer
+            .as_array()
+            .expect("an object per entity row")
+            .iter()
+            .map(|row| ["customer_id", "total_orders", "avg_order_value"].map(|key| plain(&row[key].to_string())).to_vec())
+            .collect();
+        assert_eq!(over_http, batch, "batch features over HTTP after {what}");
 
         let training = self
             .cells(

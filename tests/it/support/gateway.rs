@@ -60,6 +60,13 @@ impl TestGateway {
         self.folder.path()
     }
 
+    /// Writes tables into a folder that something else will serve.
+    pub fn write_to(folder: &Path, tables: impl FnOnce(&Warehouse)) {
+        let warehouse = Self::warehouse_in(folder);
+        warehouse.create_namespace("gold").expect("a namespace");
+        tables(&warehouse);
+    }
+
     /// The writer of its tables.
     pub fn warehouse(&self) -> Warehouse {
         Self::warehouse_in(self.folder.path())

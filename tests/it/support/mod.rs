@@ -1,10 +1,16 @@
 //! A gateway of the test's own, and where the optional fixtures are.
 
+mod faulty_s3;
+mod fake_trino;
 mod gateway;
+mod postgres;
 mod stack;
 mod warehouse;
 
+pub use fake_trino::{FakeTrino, Fault as TrinoFault};
+pub use faulty_s3::{Fault, FaultyS3};
 pub use gateway::{TestGateway, code};
+pub use postgres::PostgreSql;
 pub use stack::{Stack, TrinoSession, plain};
 pub use warehouse::{batch, schema, write_sample};
 

@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     }),
     strict("pg_table_is_visible", (1, 1), PgType::BOOL, |catalog, row| {
         let relation = oid(row.first()).and_then(|oid| catalog.relation_of(oid));
-        Ok(relation.map_or(Cell::Null, |relation| Cell::Bool(matches!(relation.schema, "public" | "pg_catalog"))))
+        Ok(relation.map_or(Cell::Null, |relation| Cell::Bool(matches!(relation.schema, "public" | "pg_catalog" | "pg_temp_1"))))
     }),
     strict("pg_type_is_visible", (1, 1), PgType::BOOL, visible),
     strict("pg_function_is_visible", (1, 1), PgType::BOOL, visible),

@@ -52,6 +52,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     strict("pg_get_statisticsobjdef_columns", (1, 1), PgType::TEXT, NOTHING),
     strict("pg_get_serial_sequence", (2, 2), PgType::TEXT, NOTHING),
     strict("pg_sequence_last_value", (1, 1), PgType::INT8, NOTHING),
+    strict("pg_is_wal_replay_paused", (0, 0), PgType::BOOL, NO),
+    // Nothing is partitioned.
+    strict("pg_partition_ancestors", (1, 1), PgType::REGCLASS, NOTHING),
+    strict("pg_partition_root", (1, 1), PgType::REGCLASS, NOTHING),
     strict("pg_describe_object", (3, 3), PgType::TEXT, NOTHING),
     strict("pg_tablespace_location", (1, 1), PgType::TEXT, |_, _| Ok(Cell::text(""))),
     strict("pg_relation_is_publishable", (1, 1), PgType::BOOL, YES),

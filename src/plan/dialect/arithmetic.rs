@@ -1,0 +1,223 @@
+//! Arithmetic as PostgreSQL does it, where the engine's differs: integers that overflow are an error, not another number; a
+//! timestamp less a timestamp has days; a date and an interval make a timestamp; an interval can be multiplied; a numeric quotient
+//! has sixteen digits behind the point.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use arrow::compute::kernels::numeric::{add, mul, sub};
+use arrow::datatypes::{
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+};
+use arrow::error::ArrowError;
+use datafusion::common::{Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+};
+
+use crate::error::{Report, SqlState};
+use crate::pg_type::PgType;
+
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+const DAY_NANOS: f64 = 86_400_000_000_000.0;
+/// Digits behind the point of a numeric quotient, and those that it is computed with before it is rounded.
+const QUOTIENT_SCALE: i8 = 16;
+const WORKING_SCALE: i8 = 18;
+
+/// The operation as an expression of ours, if PostgreSQL's differs from the engine's.
+pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType, right_type: &DataType) -> Result<Option<Expr>> {
+    use DataType::{Date32, Timestamp};
+    let call =
+        |operation: Operation, left: Expr, right: Expr| Some(ScalarUDF::new_from_impl(Arithmetic::new(operation)).call(vec![left, right]));
+    let micros = |expression: &Expr| cast(expression.clone(), Timestamp(TimeUnit::Microsecond, None));
+    let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+    Ok(match (op, left_type, right_type) {
+        (Operator::Plus | Operator::Minus, Date32, interval) if is_interval(interval) => Some(binary(micros(left), op, right.clone())),
+        (Operator::Plus, interval, Date32) if is_interval(interval) => Some(binary(micros(right), op, left.clone())),
+        (Operator::Minus, Timestamp(..), Timestamp(..) | Date32) | (Operator::Minus, Date32, Timestamp(..)) => {
+            let utc = |expression: &Expr, data_type: &DataType| match data_type {
+                Timestamp(_, Some(_)) => cast(expression.clone(), Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+                _ => micros(expression),
+            };
+            call(Operation::Elapsed, utc(left, left_type), utc(right, right_type))
+        }
+        (Operator::Multiply, interval, number) if is_interval(interval) && number.is_numeric() => {
+            call(Operation::IntervalTimes, cast(left.clone(), INTERVAL), cast(right.clone(), DataType::Float64))
+        }
+        (Operator::Multiply, number, interval) if is_interval(interval) && number.is_numeric() => {
+            call(Operation::IntervalTimes, cast(right.clone(), INTERVAL), cast(left.clone(), DataType::Float64))
+        }
+        (Operator::Divide, interval, number) if is_interval(interval) && number.is_numeric() => {
+            call(Operation::IntervalThrough, cast(left.clone(), INTERVAL), cast(right.clone(), DataType::Float64))
+        }
+        (Operator::Divide, left_type, right_type) if quotient_of_numerics(left_type, right_type) => {
+            Some(divided(left, right, left_type, right_type))
+        }
+        (Operator::Plus | Operator::Minus | Operator::Multiply, left_type, right_type)
+            if left_type.is_signed_integer() && right_type.is_signed_integer() =>
+        {
+            let wide = BinaryTypeCoercer::new(left_type, &op, right_type).get_result_type()?;
+            let operation = match op {
+                Operator::Plus => Operation::Plus,
+                Operator::Minus => Operation::Minus,
+                _ => Operation::Times,
+            };
+            let widened =
+                |expression: &Expr, own: &DataType| if *own == wide { expression.clone() } else { cast(expression.clone(), wide.clone()) };
+            call(operation, widened(left, left_type), widened(right, right_type))
+        }
+        _ => None,
+    })
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+fn quotient_of_numerics(left: &DataType, right: &DataType) -> bool {
+    let narrow = |data_type: &DataType| data_type.is_signed_integer() || matches!(data_type, DataType::Decimal128(..));
+    narrow(left) && narrow(right) && (left.is_decimal() || right.is_decimal())
+}
+
+/// Computed with 76 digits, so that neither operand's scale limits the quotient's.
+fn divided(left: &Expr, right: &Expr, left_type: &DataType, right_type: &DataType) -> Expr {
+    let scale = |data_type: &DataType| if let DataType::Decimal128(_, scale) = data_type { (*scale).max(0) } else { 0 };
+    let wanted = QUOTIENT_SCALE.max(scale(left_type)).max(scale(right_type));
+    let dividend = cast(left.clone(), DataType::Decimal256(57, WORKING_SCALE.max(scale(left_type))));
+    let divisor = cast(right.clone(), DataType::Decimal256(38, scale(right_type)));
+    cast(binary(dividend, Operator::Divide, divisor), DataType::Decimal128(38, wanted))
+}
+
+/// What is done with two arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Operation {
+    Plus,
+    Minus,
+    Times,
+    Elapsed,
+    IntervalTimes,
+    IntervalThrough,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Arithmetic {
+    operation: Operation,
+    signature: Signature,
+}
+
+impl Arithmetic {
+    fn new(operation: Operation) -> Self {
+        Self { operation, signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Arithmetic {
+    fn name(&self) -> &str {
+        match self.operation {
+            Operation::Plus => "int_pl",
+            Operation::Minus => "int_mi",
+            Operation::Times => "int_mul",
+            Operation::Elapsed => "timestamp_mi",
+            Operation::IntervalTimes => "interval_mul",
+            Operation::IntervalThrough => "interval_div",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.operation {
+            Operation::Plus | Operation::Minus | Operation::Times => arguments.first().cloned().unwrap_or(DataType::Int64),
+            Operation::Elapsed | Operation::IntervalTimes | Operation::IntervalThrough => INTERVAL,
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = arguments.args.as_slice() else {
+            return Err(DataFusionError::Internal("arithmetic takes two values".into()));
+        };
+        let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        let (left_type, _) = (left.data_type(), right.data_type());
+        let kernel = match self.operation {
+            Operation::Plus => add,
+            Operation::Minus => sub,
+            Operation::Times => mul,
+            operation => {
+                let rows = if constant { 1 } else { arguments.number_rows };
+                let array = of_times(operation, &left.to_array(rows)?, &right.to_array(rows)?)
+                    .map_err(|report| DataFusionError::External(Box::new(report)))?;
+                return answer(array, constant);
+            }
+        };
+        let array = datafusion::physical_expr_common::datum::apply(left, right, kernel).map_err(|error| overflow(error, &left_type))?;
+        Ok(array)
+    }
+}
+
+fn answer(array: ArrayRef, constant: bool) -> Result<ColumnarValue> {
+    Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?) } else { ColumnarValue::Array(array) })
+}
+
+fn overflow(error: DataFusionError, data_type: &DataType) -> DataFusionError {
+    let overflown = matches!(&error, DataFusionError::ArrowError(error, _) if matches!(**error, ArrowError::ArithmeticOverflow(_)));
+    if !overflown {
+        return error;
+    }
+    let message = format!("{} out of range", PgType::of_data_type(data_type));
+    DataFusionError::External(Box::new(Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)))
+}
+
+fn interval_out_of_range() -> Report {
+    Report::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range")
+}
+
+fn of_times(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef, Report> {
+    let mut answers: Vec<Option<IntervalMonthDayNano>> = Vec::with_capacity(left.len());
+    let missing = |row: usize| left.is_null(row) || right.is_null(row);
+    if operation == Operation::Elapsed {
+        let (left, right) = (left.as_primitive::<TimestampMicrosecondType>(), right.as_primitive::<TimestampMicrosecondType>());
+        for row in 0..left.len() {
+            answers.push(if missing(row) { None } else { Some(elapsed(left.value(row), right.value(row))?) });
+        }
+    } else {
+        let (left, right) = (left.as_primitive::<IntervalMonthDayNanoType>(), right.as_primitive::<Float64Type>());
+        for row in 0..left.len() {
+            answers.push(if missing(row) { None } else { Some(scaled(operation, left.value(row), right.value(row))?) });
+        }
+    }
+    Ok(Arc::new(answers.into_iter().collect::<IntervalMonthDayNanoArray>()))
+}
+
+/// Whole days and the rest, both of one sign.
+fn elapsed(left: i64, right: i64) -> Result<IntervalMonthDayNano, Report> {
+    const DAY: i64 = 86_400_000_000;
+    let micros = left
+        .checked_sub(right)
+        .filter(|_| left != i64::MAX && left != i64::MIN && right != i64::MAX && right != i64::MIN)
+        .ok_or_else(interval_out_of_range)?;
+    let days = i32::try_from(micros / DAY).map_err(|_| interval_out_of_range())?;
+    Ok(IntervalMonthDayNano { months: 0, days, nanoseconds: micros % DAY * 1_000 })
+}
+
+/// A fraction of a month passes on as days of thirty, a fraction of a day as time.
+fn scaled(operation: Operation, interval: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano, Report> {
+    let factor = match operation {
+        Operation::IntervalThrough if factor == 0.0 => return Err(Report::new(SqlState::DIVISION_BY_ZERO, "division by zero")),
+        Operation::IntervalThrough => 1.0 / factor,
+        _ => factor,
+    };
+    let months = f64::from(interval.months) * factor;
+    let days = f64::from(interval.days) * factor + months.fract() * 30.0;
+    let nanos = interval.nanoseconds as f64 * factor + days.fract() * DAY_NANOS;
+    // To the microsecond, which is as fine as PostgreSQL's.
+    let nanos = (nanos / 1_000.0).round_ties_even() * 1_000.0;
+    let fits = |value: f64| value.is_finite() && value.abs() < f64::from(i32::MAX);
+    if !fits(months) || !fits(days) || !nanos.is_finite() || nanos.abs() >= 9.2e18 {
+        return Err(interval_out_of_range());
+    }
+    Ok(IntervalMonthDayNano { months: months.trunc() as i32, days: days.trunc() as i32, nanoseconds: nanos as i64 })
+}

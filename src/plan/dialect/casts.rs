@@ -1,0 +1,266 @@
+//! Casts as PostgreSQL makes them, where the engine's differ: numbers are rounded to integers, not cut; text is read, and values
+//! become text, by the code that the wire uses; `varchar(n)` shortens; the session's time zone decides an instant's date.
+//!
+//! A cast that differs becomes a call of [`PostgresCast`]; constants are folded by the engine as with any immutable function. What
+//! text cannot be is refused with PostgreSQL's words (22P02, 22003, 22007). Costs a [`Value`] per row where text is read.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, StringArray};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    cast as cast_to,
+};
+
+use crate::error::{Report, SqlState};
+use crate::pg_format::OutputSettings;
+use crate::pg_format::decode::{self, Value};
+use crate::pg_format::encode;
+use crate::pg_format::zone::Zone;
+use crate::pg_type::PgType;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The cast as a call, if PostgreSQL's differs from the engine's.
+pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, zone: &str) -> Result<Option<Expr>> {
+    let Ok((_, source)) = expression.to_field(schema) else { return Ok(None) };
+    if let Some(moment) = moment(expression, target.data_type(), zone) {
+        return Ok(Some(moment));
+    }
+    if !differs(&source, target, zone) {
+        return Ok(None);
+    }
+    let function = PostgresCast {
+        name: PgType::of(target).name().to_owned(),
+        target: Arc::clone(target),
+        zone: zone.to_owned(),
+        signature: Signature::any(1, Volatility::Immutable),
+    };
+    Ok(Some(ScalarUDF::new_from_impl(function).call(vec![expression.clone()])))
+}
+
+/// `'now'` and `'today'`, which are no constants.
+fn moment(expression: &Expr, target: &DataType, zone: &str) -> Option<Expr> {
+    use datafusion::functions::datetime::expr_fn::now;
+    if !matches!(target, DataType::Timestamp(..) | DataType::Date32) {
+        return None;
+    }
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expression else { return None };
+    let here = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
+    let days = match text.trim().to_ascii_lowercase().as_str() {
+        "now" => return Some(cast_to(cast_to(now(), here), target.clone())),
+        "today" => 0,
+        "tomorrow" => 1,
+        "yesterday" => -1,
+        _ => return None,
+    };
+    let day = cast_to(cast_to(cast_to(now(), here), DataType::Date32), DataType::Int32) + datafusion::logical_expr::lit(days);
+    Some(cast_to(cast_to(day, DataType::Date32), target.clone()))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// How many characters a value of the type may have, if that is said.
+fn longest(target: &Field) -> Option<usize> {
+    let typmod = PgType::typmod(target);
+    (matches!(PgType::of(target), PgType::VARCHAR | PgType::BPCHAR) && typmod > 4).then(|| usize::try_from(typmod - 4).unwrap_or_default())
+}
+
+fn differs(source: &Field, target: &Field, zone: &str) -> bool {
+    use DataType::{Binary, Boolean, Date32, Duration, Float16, Float32, Float64, Interval, List, Map, Struct, Time64, Timestamp};
+    let wanted = PgType::of(target);
+    match (source.data_type(), target.data_type()) {
+        (from, to) if is_text(from) && is_text(to) => longest(target).is_some() || matches!(wanted, PgType::JSON | PgType::JSONB),
+        (from, to) if is_text(from) => match to {
+            to if to.is_signed_integer() || to.is_decimal() => true,
+            Boolean | Float32 | Float64 | Timestamp(..) | Date32 | Time64(TimeUnit::Microsecond) | Binary => true,
+            Interval(IntervalUnit::MonthDayNano) => true,
+            List(item) => !item.data_type().is_nested() && !wanted.element().is_some_and(PgType::is_oid_like),
+            _ => false,
+        },
+        (Float16 | Float32 | Float64 | Timestamp(..) | Time64(_) | Interval(_) | Duration(_) | Binary | Date32, to) if is_text(to) => true,
+        (List(_) | Struct(_) | Map(..), to) if is_text(to) => true,
+        (from, to) if is_text(to) => longest(target).is_some() && *from != DataType::Null,
+        (from, to) if to.is_signed_integer() => {
+            from.is_floating() || from.is_decimal() || (from.is_signed_integer() && from.primitive_width() > to.primitive_width())
+        }
+        // The engine's error of a number with too many digits is not PostgreSQL's.
+        (from, DataType::Decimal128(precision, _)) => *precision < 38 && (from.is_decimal() || from.is_signed_integer()),
+        (Timestamp(_, Some(_)), Timestamp(_, None) | Date32 | Time64(_)) => Zone::parse(zone) != Some(Zone::UTC),
+        _ => false,
+    }
+}
+
+/// One cast.
+#[derive(Debug)]
+struct PostgresCast {
+    name: String,
+    target: FieldRef,
+    zone: String,
+    signature: Signature,
+}
+
+impl PartialEq for PostgresCast {
+    fn eq(&self, other: &Self) -> bool {
+        self.target == other.target && self.zone == other.zone
+    }
+}
+
+impl Eq for PostgresCast {}
+
+impl Hash for PostgresCast {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.target.hash(state);
+        self.zone.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for PostgresCast {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.target.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let nullable = arguments.arg_fields.iter().all(|field| field.is_nullable());
+        Ok(Arc::new(self.target.as_ref().clone().with_nullable(nullable)))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ([value], [source]) = (arguments.args.as_slice(), arguments.arg_fields.as_slice()) else {
+            return Err(DataFusionError::Internal("a cast takes one value".into()));
+        };
+        let constant = matches!(value, ColumnarValue::Scalar(_));
+        let array = value.to_array(if constant { 1 } else { arguments.number_rows })?;
+        let array = self.convert(&array, source).map_err(external)?;
+        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?) } else { ColumnarValue::Array(array) })
+    }
+}
+
+fn external(report: Report) -> DataFusionError {
+    DataFusionError::External(Box::new(report))
+}
+
+impl PostgresCast {
+    fn convert(&self, array: &ArrayRef, source: &Field) -> Result<ArrayRef, Report> {
+        let target = self.target.data_type();
+        let zone = Zone::parse(&self.zone).unwrap_or(Zone::UTC);
+        match (array.data_type(), target) {
+            (from, to) if is_text(to) => {
+                let texts = if is_text(from) { plain_text(array)? } else { self.texts(array, source)? };
+                let texts = match PgType::of(&self.target) {
+                    json @ (PgType::JSON | PgType::JSONB) => checked_json(&texts, json, zone)?,
+                    _ => shortened(texts, longest(&self.target)),
+                };
+                engine_cast(&(Arc::new(texts) as ArrayRef), to)
+            }
+            (from, _) if is_text(from) => {
+                let wanted = PgType::of(&self.target);
+                let texts = plain_text(array)?;
+                let value = |text: Option<&str>| text.map_or(Ok(Value::Null), |text| decode::parse_text(wanted, text, zone));
+                let values = texts.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+                decode::build(target, &values)
+            }
+            (DataType::Timestamp(..), _) => local(array, zone, target),
+            (_, DataType::Decimal128(precision, scale)) => {
+                let checked = CastOptions { safe: false, ..CastOptions::default() };
+                cast_with_options(array, target, &checked).map_err(|_| decode::field_overflow(*precision, *scale))
+            }
+            (from, _) if from.is_floating() => rounded(array, target),
+            _ => integers(array, target),
+        }
+    }
+
+    fn texts(&self, array: &ArrayRef, source: &Field) -> Result<StringArray, Report> {
+        let settings = OutputSettings { time_zone: self.zone.clone(), extra_float_digits: 1, bytea_escape: false };
+        if matches!(array.data_type(), DataType::Boolean) || array.data_type().is_integer() || array.data_type().is_decimal() {
+            return plain_text(array);
+        }
+        encode::texts(array.as_ref(), source, &settings)
+    }
+}
+
+fn plain_text(array: &ArrayRef) -> Result<StringArray, Report> {
+    Ok(engine_cast(array, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+fn engine_cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> {
+    cast(array, target).map_err(|error| Report::new(SqlState::CANNOT_COERCE, error.to_string()))
+}
+
+fn checked_json(texts: &StringArray, pg_type: PgType, zone: Zone) -> Result<StringArray, Report> {
+    texts.iter().flatten().try_for_each(|text| decode::parse_text(pg_type, text, zone).map(|_| ()))?;
+    Ok(texts.clone())
+}
+
+/// At most so many characters, as an explicit cast has it.
+fn shortened(texts: StringArray, longest: Option<usize>) -> StringArray {
+    let Some(longest) = longest else { return texts };
+    let cut = |text: &str| text.char_indices().nth(longest).map_or(text.len(), |(end, _)| end);
+    texts.iter().map(|text| text.map(|text| text[..cut(text)].to_owned())).collect()
+}
+
+/// The wall clock's reading of instants, as a timestamp, a date or a time.
+fn local(array: &ArrayRef, zone: Zone, target: &DataType) -> Result<ArrayRef, Report> {
+    let instants = engine_cast(
+        &engine_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?,
+        &DataType::Timestamp(TimeUnit::Microsecond, None),
+    )?;
+    let instants = instants.as_primitive::<TimestampMicrosecondType>();
+    let reading = |micros: i64| match micros {
+        i64::MAX | i64::MIN => micros,
+        micros => micros.saturating_add(i64::from(zone.offset_at(micros)) * 1_000_000),
+    };
+    let readings: PrimitiveArray<TimestampMicrosecondType> = instants.unary(reading);
+    if *target == DataType::Date32 {
+        let day = |micros: i64| match micros {
+            i64::MAX => i32::MAX,
+            i64::MIN => i32::MIN,
+            micros => i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX),
+        };
+        return Ok(Arc::new(readings.unary::<_, Date32Type>(day)));
+    }
+    engine_cast(&(Arc::new(readings) as ArrayRef), target)
+}
+
+fn out_of_range(target: &DataType) -> Report {
+    Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{} out of range", PgType::of_data_type(target)))
+}
+
+/// Floats to integers, halves to the even one.
+fn rounded(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> {
+    let doubles = engine_cast(array, &DataType::Float64)?;
+    let doubles = doubles.as_primitive::<Float64Type>();
+    let integer = |value: f64| {
+        let rounded = value.round_ties_even();
+        // 2^63 itself is a double, and the first that does not fit.
+        (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded).then_some(rounded as i64)
+    };
+    let values = doubles.iter().map(|value| value.map(|value| integer(value).ok_or_else(|| out_of_range(target))).transpose());
+    integers(&(Arc::new(values.collect::<Result<Int64Array, _>>()?) as ArrayRef), target)
+}
+
+/// Decimals (halves away from zero) and wider integers to integers.
+fn integers(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> {
+    let checked = CastOptions { safe: false, ..CastOptions::default() };
+    let whole = match array.data_type() {
+        DataType::Decimal256(precision, _) => cast_with_options(array, &DataType::Decimal256(*precision, 0), &checked),
+        other if other.is_decimal() => cast_with_options(array, &DataType::Decimal128(38, 0), &checked),
+        _ => Ok(Arc::clone(array)),
+    };
+    whole.and_then(|whole| cast_with_options(&whole, target, &checked)).map_err(|_| out_of_range(target))
+}

@@ -1,0 +1,118 @@
+//! [`PostgreSql`]: a real server of the test's own, to hold featgres to; none where PostgreSQL's server is not installed.
+
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running server.
+pub struct PostgreSql {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// A superuser that needs no password.
+    pub user: String,
+    /// Its database.
+    pub database: String,
+    /// The process, if this test started it, and its folder.
+    process: Option<(Child, tempfile::TempDir)>,
+}
+
+impl PostgreSql {
+    /// The server of `FEATGRES_POSTGRES` (`postgresql://user@host:port/database`), or a new one; why not, if there is none.
+    pub fn start() -> Result<Self, String> {
+        match std::env::var("FEATGRES_POSTGRES") {
+            Ok(url) => Self::at(&url).ok_or_else(|| format!("FEATGRES_POSTGRES is no postgresql://user@host:port/database: {url}")),
+            Err(_) => Self::new(),
+        }
+    }
+
+    fn at(url: &str) -> Option<Self> {
+        let (user, rest) = url.strip_prefix("postgresql://")?.split_once('@')?;
+        let (address, database) = rest.split_once('/')?;
+        let address = address.to_socket_addrs().ok()?.next()?;
+        Some(Self { address, user: user.to_owned(), database: database.to_owned(), process: None })
+    }
+
+    fn new() -> Result<Self, String> {
+        let programs = programs().ok_or("initdb and postgres are not installed")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        // The server refuses to run as root.
+        let other = if output("id", &["-u"]).as_deref() == Some("0") { Some(another_user()?) } else { None };
+        if let Some(uid) = other {
+            let owned = std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))
+                .and_then(|()| chown(folder.path(), Some(uid), Some(uid)));
+            owned.map_err(|error| error.to_string())?;
+        }
+        let command = |program: &str| match other {
+            None => Command::new(programs.join(program)),
+            Some(uid) => {
+                let mut command = Command::new("setpriv");
+                command.args([format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".to_owned()]);
+                command.arg(programs.join(program));
+                command
+            }
+        };
+        let data = folder.path().join("data");
+        let made = command("initdb")
+            .args(["-A", "trust", "-U", "tester", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
+            .arg(&data)
+            .output()
+            .map_err(|error| format!("initdb does not run: {error}"))?;
+        if !made.status.success() {
+            return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
+        }
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?.port();
+        let mut server = command("postgres");
+        server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", ""]);
+        for setting in
+            ["listen_addresses=127.0.0.1", "fsync=off", "timezone=UTC", "log_timezone=UTC", "lc_messages=C", "max_connections=50"]
+        {
+            server.args(["-c", setting]);
+        }
+        let process = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let server = Self { address, user: "tester".to_owned(), database: "postgres".to_owned(), process: Some((process, folder)) };
+        let patience = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > patience {
+                return Err("the server does not listen".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for PostgreSql {
+    fn drop(&mut self) {
+        if let Some((process, _)) = &mut self.process {
+            // SIGINT is its "fast" shutdown, which also frees its shared memory.
+            let _ = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The folder of the server's programs: where pg_config says, or where Debian puts the newest.
+fn programs() -> Option<PathBuf> {
+    let told = output("pg_config", &["--bindir"]).map(PathBuf::from);
+    let mut packaged: Vec<PathBuf> =
+        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin")).collect();
+    packaged.sort();
+    let whole = |folder: &Path| ["initdb", "postgres"].iter().all(|program| folder.join(program).exists());
+    told.into_iter().chain(packaged.into_iter().rev()).find(|folder| whole(folder))
+}
+
+/// Somebody who is not root.
+fn another_user() -> Result<u32, String> {
+    ["postgres", "nobody"]
+        .iter()
+        .find_map(|name| output("id", &["-u", name])?.parse().ok())
+        .ok_or_else(|| "it does not run as root, and there is no other user".to_owned())
+}

@@ -1,0 +1,111 @@
+//! Every limit that the configuration names: what is over it is told so, by code, and the session goes on.
+
+use std::time::Duration;
+
+use featgres::config::Config;
+
+use super::raw::{Raw, bind, close, describe, execute, message, parse, query, startup, sync};
+use crate::support::TestGateway;
+
+async fn gateway(configure: impl FnOnce(&mut Config)) -> TestGateway {
+    TestGateway::with(configure, |_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections() {
+    let gateway = gateway(|config| config.limits.max_connections = 2).await;
+    let _first = Raw::start(gateway.address).await;
+    let second = Raw::start(gateway.address).await;
+    let mut third = Raw::connect(gateway.address).await;
+    third.send(&startup("tester", "test")).await;
+    let refused = third.next().await.unwrap();
+    assert_eq!((refused.word().as_str(), refused.field(b'S').as_deref()), ("E(53300)", Some("FATAL")));
+    assert_eq!(refused.field(b'M').as_deref(), Some("sorry, too many clients already"));
+    assert!(refused.field(b'H').is_some());
+    drop(second);
+    while gateway.gateway.connected().len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    let mut fourth = Raw::start(gateway.address).await;
+    assert_eq!(fourth.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_statements_and_parameters() {
+    let gateway = gateway(|config| {
+        config.limits.max_message_size = 20_000;
+        config.limits.max_statement_size = 5_000;
+        config.limits.max_parameters = 3;
+    })
+    .await;
+    let mut raw = Raw::start(gateway.address).await;
+    let long = |length: usize| format!("SELECT '{}'", "x".repeat(length));
+    assert_eq!(raw.ask(&query(&long(30_000))).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&query(&long(6_000))).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&[parse("", &long(6_000)), sync()].concat()).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&query(&long(4_000))).await, "T D C(SELECT 1) Z(I)");
+    assert_eq!(
+        raw.ask(&[parse("", "SELECT $1::int, $2::int, $3::int"), bind("", "", &["1", "2", "3"]), execute("", 0), sync()].concat()).await,
+        "1 2 D C(SELECT 1) Z(I)"
+    );
+    assert_eq!(raw.ask(&[parse("", "SELECT $1::int, $2::int, $3::int, $4::int"), sync()].concat()).await, "E(54000) Z(I)");
+    // Four types declared, and a number that no array of parameters should be made for.
+    let mut body = b"\0SELECT 1\0\0\x04".to_vec();
+    body.extend([0; 16]);
+    assert_eq!(raw.ask(&[message(b'P', &body), sync()].concat()).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&[parse("", "SELECT $65536::int"), sync()].concat()).await, "E(42P02) Z(I)");
+    let answer = raw.ask(&[parse("", "SELECT $999999999::int"), sync()].concat()).await;
+    assert!(answer.starts_with("E(") && !answer.contains("XX000"), "{answer}");
+    let answer = raw.ask(&query("SELECT $99999999999999999999")).await;
+    assert!(answer.starts_with("E(") && !answer.contains("XX000"), "{answer}");
+    assert_eq!(raw.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_statements_portals_and_cursors() {
+    let gateway = gateway(|config| {
+        config.limits.max_prepared_statements = 3;
+        config.limits.max_portals = 3;
+    })
+    .await;
+    let mut raw = Raw::start(gateway.address).await;
+    let prepared = [parse("a", "SELECT 1"), parse("b", "SELECT 2"), sync()].concat();
+    assert_eq!(raw.ask(&prepared).await, "1 1 Z(I)");
+    assert_eq!(raw.ask(&query("PREPARE c AS SELECT 3")).await, "C(PREPARE) Z(I)");
+    assert_eq!(raw.ask(&[parse("d", "SELECT 4"), sync()].concat()).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&query("PREPARE d AS SELECT 4")).await, "E(54000) Z(I)");
+    assert_eq!(raw.ask(&[close(b'S', "b"), parse("d", "SELECT 4"), sync()].concat()).await, "3 1 Z(I)");
+    let bound = |name| bind(name, "a", &[]);
+    assert_eq!(raw.ask(&query("BEGIN; DECLARE k CURSOR FOR SELECT 1")).await, "C(BEGIN) C(DECLARE CURSOR) Z(T)");
+    assert_eq!(raw.ask(&[bound("x"), bound("y"), sync()].concat()).await, "2 2 Z(T)");
+    assert_eq!(raw.ask(&query("SAVEPOINT s")).await, "C(SAVEPOINT) Z(T)");
+    assert_eq!(raw.ask(&query("DECLARE l CURSOR FOR SELECT 1")).await, "E(54000) Z(E)");
+    assert_eq!(raw.ask(&query("ROLLBACK TO s; FETCH k")).await, "C(ROLLBACK) T D C(FETCH 1) Z(T)");
+    assert_eq!(raw.ask(&[bound("m"), bound("n"), bound("o"), sync()].concat()).await, "2 2 E(54000) Z(E)");
+    assert_eq!(raw.ask(&query("ROLLBACK")).await, "C(ROLLBACK) Z(I)");
+    assert_eq!(raw.ask(&[describe(b'P', "x"), sync()].concat()).await, "E(34000) Z(I)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_limit_is_a_number_to_count_to() {
+    let gateway = gateway(|_| {}).await;
+    let mut raw = Raw::start(gateway.address).await;
+    for rows in [i32::MAX, i32::MAX - 1, -1, i32::MIN, 0] {
+        let asked = [parse("", "SELECT 1 UNION ALL SELECT 2"), bind("", "", &[]), execute("", rows), sync()].concat();
+        assert_eq!(raw.ask(&asked).await, "1 2 D D C(SELECT 2) Z(I)", "{rows}");
+    }
+    let suspended =
+        [parse("", "SELECT 1 UNION ALL SELECT 2"), bind("p", "", &[]), execute("p", 1), execute("p", 1), execute("p", 1), sync()];
+    assert_eq!(raw.ask(&suspended.concat()).await, "1 2 D s D s C(SELECT 0) Z(I)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_start_in_time_is_not_waited_for() {
+    let gateway = gateway(|config| config.limits.startup_timeout = Duration::from_millis(100)).await;
+    let mut silent = Raw::connect(gateway.address).await;
+    let mut slow = Raw::connect(gateway.address).await;
+    slow.send(&startup("tester", "test")[..20]).await;
+    assert_eq!((silent.next().await, slow.next().await), (None, None));
+    let mut raw = Raw::start(gateway.address).await;
+    assert_eq!(raw.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+}
