@@ -21,6 +21,7 @@ pub struct TestGateway {
     pub http: Option<SocketAddr>,
     /// What its sessions share.
     pub gateway: Arc<FeatureGateway>,
+    project: String,
     folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -44,6 +45,7 @@ impl TestGateway {
 
     /// Serves this configuration.
     pub async fn serve(folder: tempfile::TempDir, config: Config) -> Result<Self, Report> {
+        let project = config.project.clone();
         let server = Server::open(config).await?;
         let address = server.address()?;
         let http = server.http_address();
@@ -52,7 +54,7 @@ impl TestGateway {
         tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        Ok(Self { address, http, gateway, folder, stop: Some(stop) })
+        Ok(Self { address, http, gateway, project, folder, stop: Some(stop) })
     }
 
     /// The folder of warehouse and registry.
@@ -86,7 +88,7 @@ impl TestGateway {
 
     /// The connection string.
     pub fn conninfo(&self) -> String {
-        format!("host=127.0.0.1 port={} user=tester dbname=test", self.address.port())
+        format!("host=127.0.0.1 port={} user=tester dbname={}", self.address.port(), self.project)
     }
 
     /// A connected client.
