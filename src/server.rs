@@ -20,6 +20,7 @@ use crate::registry::RegistryStore;
 use crate::session::{FeatureGateway, SharedGateway};
 use crate::source::{FileCache, SourceCatalog, Sources, nessie, rest, sql, trino};
 use crate::storage::Storage;
+use crate::table::FooterCache;
 use crate::wire::tls::ServedTls;
 
 /// What answers that were stopped have to be told so.
@@ -156,7 +157,8 @@ fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>, Report> {
 
 /// The configured catalogs.
 fn sources(config: &Config) -> Result<Sources, Report> {
-    let cache = Arc::<FileCache>::default();
+    let cache = Arc::new(FileCache::new(config.limits.metadata_cache));
+    FooterCache::process().set_limit(usize::try_from(config.limits.footer_cache).unwrap_or(usize::MAX));
     let catalogs = config.catalogs.values().map(|config| catalog(config, &cache)).collect::<Result<Vec<_>, _>>()?;
     Ok(Sources::with_cache(catalogs, cache))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Setting};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "limits.max_connections",
     "limits.memory",
     "limits.memory_per_query",
@@ -20,6 +20,8 @@ const KEYS: [&str; 14] = [
     "limits.max_prepared_statements",
     "limits.max_portals",
     "limits.startup_timeout",
+    "limits.metadata_cache",
+    "limits.footer_cache",
 ];
 
 /// `[limits]`. Sizes are bytes.
@@ -53,6 +55,11 @@ pub struct Limits {
     pub max_portals: usize,
     /// How long a client may take from its first byte to the end of its authentication. Default `1min`.
     pub startup_timeout: Duration,
+    /// Memory for parsed table metadata, manifests, deletion vectors and small delete files, beside `memory`; `0` keeps none.
+    /// Default `256MiB`.
+    pub metadata_cache: u64,
+    /// Memory for footers of Parquet files, beside `memory`; `0` keeps none. Default `64MiB`.
+    pub footer_cache: u64,
 }
 
 impl Default for Limits {
@@ -72,6 +79,8 @@ impl Default for Limits {
             max_prepared_statements: 5000,
             max_portals: 1000,
             startup_timeout: Duration::from_secs(60),
+            metadata_cache: 256 << 20,
+            footer_cache: 64 << 20,
         }
     }
 }
@@ -106,6 +115,8 @@ impl Limits {
             "startup_timeout" => {
                 self.startup_timeout = setting.timeout()?.ok_or_else(|| setting.bad("it must be more than zero"))?;
             }
+            "metadata_cache" => self.metadata_cache = setting.size()?,
+            "footer_cache" => self.footer_cache = setting.size()?,
             _ => return Err(setting.unknown(KEYS)),
         }
         Ok(())

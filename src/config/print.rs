@@ -86,6 +86,8 @@ impl Display for Printed<'_> {
         writeln!(f, "max_prepared_statements = {}", limits.max_prepared_statements)?;
         writeln!(f, "max_portals = {}", limits.max_portals)?;
         writeln!(f, "startup_timeout = {}", time(Some(limits.startup_timeout)))?;
+        writeln!(f, "metadata_cache = {}", size(Some(limits.metadata_cache)))?;
+        writeln!(f, "footer_cache = {}", size(Some(limits.footer_cache)))?;
         let format = match config.telemetry.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",

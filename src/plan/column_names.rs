@@ -7,7 +7,9 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut,
+};
 
 /// Separates a name from the number that makes it unique.
 const SEPARATOR: char = '\u{0}';
@@ -148,6 +150,15 @@ fn strong(expression: &Expr) -> Option<String> {
             other if is_weak(other) => Some(type_name(data_type)),
             other => strong(other).or_else(|| Some(type_name(data_type))),
         },
+        // The last field's name; a subscript is named as what it is of.
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = |access: &AccessExpr| match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some(folded(name)),
+                AccessExpr::Dot(Expr::Value(name)) => name.value.clone().into_string(),
+                _ => None,
+            };
+            access_chain.iter().rev().find_map(field).or_else(|| strong(root))
+        }
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Case { else_result, .. } => else_result.as_ref().and_then(|last| strong(last)).or_else(|| Some("case".to_owned())),
         Expr::Array(_) => Some("array".to_owned()),
@@ -249,5 +260,6 @@ mod tests {
             names("SELECT 1, 1 + 1, count(*), count(x), x::text, '1'::int, CASE WHEN a THEN b END, t.y, x, x, lower(x) AS z FROM t"),
             ["?column?", "?column?", "count", "count", "x", "int4", "case", "y", "x", "x", "z"]
         );
+        assert_eq!(names("SELECT (s).a, (s).b.c, y[1], (s).d[2] FROM t"), ["a", "c", "y", "d"]);
     }
 }

@@ -35,7 +35,7 @@ mod show;
 mod time_travel;
 
 pub use correlated::StopFlag;
-pub use dialect::PostgresCoercion;
+pub use dialect::{KeepSignedZeros, PostgresCoercion};
 pub use error::{at_literal, report, without_position};
 pub use feature_view::ResolvedView;
 pub use parameters::Parameters;

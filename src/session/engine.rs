@@ -16,7 +16,7 @@ use super::memory::StatementPool;
 use super::yielding::YieldInJoins;
 use crate::catalog::builtin_functions;
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
-use crate::plan::PostgresCoercion;
+use crate::plan::{KeepSignedZeros, PostgresCoercion};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -82,10 +82,11 @@ pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskC
     ))
 }
 
-/// The engine's rules, after our own.
+/// The engine's rules, between our own.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(PostgresCoercion)];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(KeepSignedZeros));
     rules
 }
 

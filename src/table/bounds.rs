@@ -1,7 +1,8 @@
 //! What a data file's, or a manifest's, metadata says of a column's values: [`Bounds`].
 //!
 //! Two sources are joined: column bounds and counts (files only), and the partition under the file's own spec: an
-//! identity field is exact, a date transform is a range of instants, truncation a range of numbers. A bound that cannot be
+//! identity field is exact, a date transform is a range of instants (before 1970 one unit longer: Iceberg 0.10 and older, and
+//! writers that copied it, rounded towards 1970), truncation a range of numbers. A bound that cannot be
 //! read, is NaN, or does not fit the column's present type is no bound; the file is then read.
 
 use datafusion::common::ScalarValue;
@@ -84,7 +85,9 @@ pub fn of_range(transform: &Transform, from: &Datum, to: &Datum, of: &PrimitiveT
         },
         Transform::Year | Transform::Month | Transform::Day | Transform::Hour => {
             let start = |datum: &Datum, plus: i64| units(datum).and_then(|count| instant(transform, count.checked_add(plus)?, of));
-            (start(from, 0).and_then(|units| time(units, of)), start(to, 1).and_then(|units| time(units.checked_sub(1)?, of)))
+            // Old writers rounded times before 1970 towards it: their unit may be one too late.
+            let early = if units(from).is_some_and(|count| count <= 0) { -1 } else { 0 };
+            (start(from, early).and_then(|units| time(units, of)), start(to, 1).and_then(|units| time(units.checked_sub(1)?, of)))
         }
         Transform::Bucket(_) | Transform::Void | Transform::Unknown(_) => (None, None),
     };
@@ -230,15 +233,21 @@ mod tests {
 
     #[test]
     fn date_transforms_are_ranges_of_instants() {
-        assert_eq!(timestamps(Transform::Day, 0, 0), Some((0, DAY - 1)));
-        assert_eq!(timestamps(Transform::Day, -1, 0), Some((-DAY, DAY - 1)));
-        assert_eq!(timestamps(Transform::Hour, -1, -1), Some((-3_600_000_000, -1)));
+        assert_eq!(timestamps(Transform::Day, 1, 1), Some((DAY, 2 * DAY - 1)));
+        assert_eq!(timestamps(Transform::Hour, 1, 2), Some((3_600_000_000, 3 * 3_600_000_000 - 1)));
         // 1972 was a leap year; 1969 was not.
         assert_eq!(timestamps(Transform::Year, 2, 2), Some((730 * DAY, 1096 * DAY - 1)));
-        assert_eq!(timestamps(Transform::Year, -1, -1), Some((-365 * DAY, -1)));
         assert_eq!(timestamps(Transform::Month, 1, 1), Some((31 * DAY, 59 * DAY - 1)));
-        assert_eq!(timestamps(Transform::Month, -1, -1), Some((-31 * DAY, -1)));
         assert_eq!(timestamps(Transform::Year, i32::MIN, i32::MAX), None);
+    }
+
+    #[test]
+    fn units_before_1970_may_be_one_too_late() {
+        assert_eq!(timestamps(Transform::Day, 0, 0), Some((-DAY, DAY - 1)));
+        assert_eq!(timestamps(Transform::Day, -1, 0), Some((-2 * DAY, DAY - 1)));
+        assert_eq!(timestamps(Transform::Hour, -1, -1), Some((-2 * 3_600_000_000, -1)));
+        assert_eq!(timestamps(Transform::Year, -1, -1), Some((-(365 + 366) * DAY, -1)));
+        assert_eq!(timestamps(Transform::Month, -1, -1), Some((-61 * DAY, -1)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use hashbrown::HashMap;
@@ -30,9 +30,11 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use super::deletes::{self, row_count};
 use super::error::{TableError, external};
 use super::listing::{self, ListedFile};
+use super::newest_first::{self, Step};
 use super::pinned::PinnedTable;
 use super::provider::LAST_UPDATED_COLUMN;
 use super::pruning::Pruner;
+use super::reader_factory::StorageReaderFactory;
 use super::scan::{Group, ScanColumn, ScanFile, ScanOptions, group, identity_sources, scan_group};
 use super::scan_exec::guarded;
 use crate::exec::point_in_time_join::{FeatureBatch, FeatureRows, FeatureScan, FeatureStream, Locator};
@@ -143,6 +145,14 @@ impl SnapshotFeatureRows {
         indices.iter().map(column).collect()
     }
 
+    /// The same, and what locators are made of.
+    fn scan_columns(&self, indices: &[usize]) -> Result<Vec<(ScanColumn, String)>> {
+        let mut columns = self.columns(indices)?;
+        columns.push((ScanColumn::FileNumber, "$file".to_owned()));
+        columns.push((ScanColumn::Position, "$position".to_owned()));
+        Ok(columns)
+    }
+
     fn options(&self, context: &TaskContext) -> ScanOptions {
         let parquet = context.session_config().options().execution.parquet.clone();
         ScanOptions {
@@ -181,15 +191,28 @@ impl FeatureRows for SnapshotFeatureRows {
         let table = self.table();
         let pruner = Pruner::new(request.prune.as_slice(), &self.schema, &self.pinned.snapshot.schema);
         let listing = listing::list(&self.pinned.snapshot, pruner.as_ref()).await.map_err(external)?;
-        MetricBuilder::new(metrics).global_counter("files_scanned").add(listing.files.len());
         MetricBuilder::new(metrics).global_counter("files_pruned").add(listing.files_total - listing.files.len());
         let numbers = self.numbering.number(&listing.files, &table).map_err(external)?;
         let readers = self.pinned.readers(Some(metrics.clone()), false);
+        let equality = listing.files.iter().any(|file| !file.deletes.equality.is_empty());
+        if let Some(time) = request.newest_first.filter(|_| !equality)
+            && let Some(streams) = newest_first::steps(&self.pinned, &listing.files, time, request.partitions.max(1))
+        {
+            let columns = self.scan_columns(&request.columns)?;
+            let options =
+                ScanOptions { batch_size: Some(request.batch_size.max(1)), prune: request.prune.clone(), ..self.options(context) };
+            let asked = Arc::new(self.schema.project(&request.columns)?);
+            let scanned = MetricBuilder::new(metrics).global_counter("files_scanned");
+            let stepwise =
+                Stepwise { pinned: Arc::clone(&self.pinned), columns, options, readers, context: Arc::clone(context), asked, scanned };
+            let (stepwise, files) = (Arc::new(stepwise), Arc::new(listing.files));
+            let streams = streams.into_iter().map(|steps| Arc::clone(&stepwise).stream(steps, Arc::clone(&files), &numbers));
+            return Ok(streams.collect());
+        }
+        MetricBuilder::new(metrics).global_counter("files_scanned").add(listing.files.len());
         let deletes = deletes::read(&readers, &self.pinned.snapshot, &listing.files, context.memory_pool()).await?;
 
-        let mut columns = self.columns(&request.columns)?;
-        columns.push((ScanColumn::FileNumber, "$file".to_owned()));
-        columns.push((ScanColumn::Position, "$position".to_owned()));
+        let columns = self.scan_columns(&request.columns)?;
         let asked = Arc::new(self.schema.project(&request.columns)?);
         let partitions = request.partitions.max(1);
         let options =
@@ -288,7 +311,60 @@ fn feature_batch(asked: &SchemaRef, batch: &RecordBatch) -> Result<FeatureBatch>
     let columns: Vec<ArrayRef> = batch.columns()[..count].to_vec();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = RecordBatch::try_new_with_options(Arc::clone(asked), columns, &options)?;
-    Ok(FeatureBatch { columns, locators: Some(locators) })
+    Ok(FeatureBatch { columns, locators: Some(locators), ceiling: None })
+}
+
+/// A scan in steps: see [`newest_first`].
+struct Stepwise {
+    pinned: Arc<PinnedTable>,
+    columns: Vec<(ScanColumn, String)>,
+    options: ScanOptions,
+    readers: StorageReaderFactory,
+    context: Arc<TaskContext>,
+    asked: SchemaRef,
+    scanned: Count,
+}
+
+impl Stepwise {
+    fn stream(self: Arc<Self>, steps: Vec<Step>, files: Arc<Vec<ListedFile>>, numbers: &[u32]) -> FeatureStream {
+        let numbered = steps.into_iter().map(|step| {
+            let of_step = step.files.iter().map(|file| (files[*file].clone(), numbers[*file])).collect::<Vec<_>>();
+            (step.ceiling, of_step)
+        });
+        let steps = futures::stream::iter(numbered.collect::<Vec<_>>());
+        let stream = steps.flat_map(move |(ceiling, files)| {
+            let none = FeatureBatch {
+                columns: RecordBatch::new_empty(Arc::clone(&self.asked)),
+                locators: Some(UInt64Array::from(Vec::<u64>::new())),
+                ceiling: Some(ceiling),
+            };
+            // Polled only where the caller goes on after the announcement.
+            let rows = Arc::clone(&self).step(files);
+            futures::stream::once(std::future::ready(Ok(none))).chain(futures::stream::once(rows).try_flatten())
+        });
+        stream.boxed()
+    }
+
+    async fn step(self: Arc<Self>, files: Vec<(ListedFile, u32)>) -> Result<BoxStream<'static, Result<FeatureBatch>>> {
+        self.scanned.add(files.len());
+        let (files, numbers): (Vec<_>, Vec<_>) = files.into_iter().unzip();
+        let deletes = deletes::read(&self.readers, &self.pinned.snapshot, &files, self.context.memory_pool()).await?;
+        let mut parts = Vec::new();
+        for group in group(&self.pinned, files, &deletes, |index| numbers[index]) {
+            let scan = scan_group(&self.pinned, group, &self.columns, None, &self.readers, &self.options)?;
+            for partition in 0..scan.output_partitioning().partition_count() {
+                parts.push(scan.execute(partition, Arc::clone(&self.context))?.boxed());
+            }
+        }
+        let table = self.pinned.snapshot.ident.to_string();
+        let batches = guarded(table, futures::stream::iter(parts).flatten());
+        let batches = batches.map(move |batch| {
+            // Accounted until the step is over.
+            let _deletes = &deletes;
+            feature_batch(&self.asked, &batch?)
+        });
+        Ok(batches.boxed())
+    }
 }
 
 /// Rows of one file to fetch.

@@ -4,6 +4,8 @@
 //! are looked up for the files that are left. Delete manifests are always read: a global equality delete reaches every
 //! partition.
 
+use hashbrown::HashSet;
+
 use super::error::TableError;
 use super::pruning::{FileContainer, ManifestContainer, Pruner};
 use crate::source::TableSnapshot;
@@ -27,6 +29,14 @@ pub struct Listing {
     pub manifests: (usize, usize),
     /// Data files in the manifests read.
     pub files_total: usize,
+}
+
+impl Listing {
+    /// Position delete files that apply to the files.
+    pub fn position_deletes(&self) -> usize {
+        let paths: HashSet<&str> = self.files.iter().flat_map(|file| &file.deletes.position).map(|delete| delete.path.as_str()).collect();
+        paths.len()
+    }
 }
 
 /// Lists the files that may have rows of use.

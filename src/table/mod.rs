@@ -2,8 +2,8 @@
 //!
 //! [`SnapshotTable`] is a `TableProvider`, [`SnapshotFeatureRows`] the join's `FeatureRows`; both read through the engine's
 //! Parquet scan. In the order in which a scan meets them: `provider` and `feature_rows` (the two faces), `pinned`, `listing` (which
-//! files; `pruning`, `bounds`), `deletes` (`position_deletes`, `equality_deletes`, `parquet_rows`), `scan` (files to scans),
-//! `schema` and `scalar` (types and values), `schema_evolution` (`field_ids`, `reshape`), `reader_factory` (`footer_cache`),
+//! files; `pruning`, `bounds`; `newest_first`), `deletes` (`position_deletes`, `equality_deletes`, `parquet_rows`), `scan` (files to scans),
+//! `schema` and `scalar` (types and values), `schema_evolution` (`field_ids`, `reshape`, `struct_leaves`), `reader_factory` (`footer_cache`),
 //! `scan_exec` and `equality_delete_exec` (the operators), `statistics`. `glob` makes a snapshot of a folder of files, for those who ask for it.
 //!
 //! Refused by name: data and delete files that are not Parquet, encryption, files without field ids in a table without a name
@@ -20,6 +20,7 @@ mod field_ids;
 mod footer_cache;
 mod glob;
 mod listing;
+mod newest_first;
 mod parquet_rows;
 mod pinned;
 mod position_deletes;
@@ -33,6 +34,7 @@ mod scan_exec;
 mod schema;
 mod schema_evolution;
 mod statistics;
+mod struct_leaves;
 
 pub use engine_store::register_engine_store;
 pub use error::TableError;

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use arrow::record_batch::RecordBatch;
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -14,7 +15,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 
 use super::error::{TableError, report_within};
-use super::field_ids::field_id;
+use super::field_ids::{any_field_id, field_id, map_names};
 use super::reader_factory::StorageReaderFactory;
 use crate::error::Report;
 use crate::source::TableSnapshot;
@@ -27,7 +28,7 @@ const BATCH: usize = 8192;
 pub struct DeleteRows {
     builder: ParquetRecordBatchStreamBuilder<super::reader_factory::StorageFileReader>,
     url: Arc<str>,
-    /// Its columns, with ids.
+    /// Its columns, with ids: the file's own, else those of the table's name mapping.
     pub fields: Fields,
 }
 
@@ -42,8 +43,19 @@ pub async fn open(factory: &StorageReaderFactory, snapshot: &TableSnapshot, dele
         TableError::DamagedFile { url, reason } => TableError::DamagedDeleteFile { url, reason },
         other => other,
     })?;
-    let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new()).map_err(|error| parquet_report(&url, &error))?;
-    let fields = metadata.schema().fields().clone();
+    let report = |error| parquet_report(&url, &error);
+    let mut metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new()).map_err(report)?;
+    // The old form of timestamps is read as the scan of data files reads it.
+    if let Some(schema) = Int96Coercer::new(metadata.parquet_schema(), metadata.schema(), &TimeUnit::Microsecond).coerce() {
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(report)?;
+    }
+    let mut fields = metadata.schema().fields().clone();
+    if !any_field_id(&fields)
+        && let Some(Ok(mapping)) = snapshot.metadata.name_mapping()
+    {
+        fields = map_names(&fields, &mapping.fields);
+    }
     Ok(DeleteRows { builder: ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata), url, fields })
 }
 

@@ -133,6 +133,8 @@ impl TableProvider for SnapshotTable {
             manifests: listing.manifests,
             files: (listing.files.len(), listing.files_total),
             deleted_rows: deletes.deleted_rows(),
+            position_deletes: listing.position_deletes(),
+            deletion_vectors: listing.files.iter().filter(|file| file.deletes.vector.is_some()).count(),
             equality_deletes: deletes.equality_files,
         };
 

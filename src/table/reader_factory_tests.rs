@@ -69,3 +69,57 @@ fn small_files_are_those_whose_chunks_end_early() {
     assert_eq!(end_of_small_file(&footer(4, -100)), None);
     assert_eq!(end_of_small_file(&footer(i64::MAX, 100)), None);
 }
+
+/// A file of two row groups of eight columns, about 128 KiB each and not compressible, with a page index; and a reader of it.
+async fn large_file() -> (Arc<Storage>, StorageReaderFactory, usize) {
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::record_batch::RecordBatch;
+    use object_store::{ObjectStoreExt, PutPayload};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::properties::WriterProperties;
+
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.cast_signed()
+    };
+    let columns: Vec<(String, ArrayRef)> =
+        (0..8).map(|column| (format!("c{column}"), Arc::new((0..32_768).map(|_| next()).collect::<Int64Array>()) as ArrayRef)).collect();
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(16_384)).set_dictionary_enabled(false).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let (store, size) = (Arc::new(object_store::memory::InMemory::new()), bytes.len());
+    store.put(&object_store::path::Path::from("f.parquet"), PutPayload::from(bytes)).await.unwrap();
+    let storage = Storage::with_store("s3://b", store);
+    let footers = Arc::new(FooterCache::new(1 << 20));
+    let factory = StorageReaderFactory { storage: Arc::clone(&storage), footers, metrics: None, page_offsets: false };
+    (storage, factory, size)
+}
+
+#[tokio::test]
+async fn footer_and_page_index_are_one_request_and_near_chunks_are_another() {
+    use futures::TryStreamExt;
+    use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+
+    let (storage, factory, size) = large_file().await;
+    assert!(size > 2 << 20);
+    let url = || "s3://b/f.parquet".into();
+    let options = || ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let mut reader = factory.open(url()).unwrap();
+    let footer = reader.get_metadata(Some(&options())).await.unwrap();
+    assert!(footer.offset_index().is_some() && footer.row_groups().len() == 2);
+    assert_eq!(storage.request_counts().gets, 1, "the footer brought the page index along");
+
+    // Columns 1, 2, 4 and 7 of each row group: three gaps of a chunk or two, less than a request is worth.
+    let before = storage.request_counts();
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(factory.open(url()).unwrap(), options()).await.unwrap();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), [1, 2, 4, 7]);
+    let batches: Vec<_> = builder.with_projection(mask).build().unwrap().try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(arrow::record_batch::RecordBatch::num_rows).sum::<usize>(), 32_768);
+    let after = storage.request_counts();
+    // The page index once more (it is not kept with its values), and one request for each row group.
+    assert_eq!((after.gets - before.gets, after.heads, after.lists), (3, 0, 0));
+}

@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, MapArray, StructArray, new_null_array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::{CastOptions, cast_with_options, nullif};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float32Type, Float64Type, TimeUnit};
 use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue};
@@ -94,7 +95,7 @@ impl Shape {
                     .map(|child| match child {
                         Child::Field(index, shape) => shape.apply(rows.column(*index)),
                         Child::Missing(value) if value.is_null() => Ok(new_null_array(&value.data_type(), rows.len())),
-                        Child::Missing(value) => value.to_array_of_size(rows.len()),
+                        Child::Missing(value) => below(&value.to_array_of_size(rows.len())?, rows.nulls()),
                     })
                     .collect::<Result<Vec<_>>>()?;
                 Arc::new(StructArray::try_new_with_length(fields.clone(), columns, rows.nulls().cloned(), rows.len())?)
@@ -143,6 +144,18 @@ pub fn struct_of_defaults(fields: &Fields, defaults: &Defaults) -> Option<Scalar
     let columns = fields.iter().map(|field| missing_value(field, defaults).to_array()).collect::<Result<Vec<_>>>().ok()?;
     let rows = StructArray::try_new_with_length(fields.clone(), columns, None, 1).ok()?;
     Some(ScalarValue::Struct(Arc::new(rows)))
+}
+
+/// A column of defaults below a struct: where that is NULL, so is everything in it, because whoever reads a field of a struct does not
+/// look at the struct.
+fn below(array: &ArrayRef, parent: Option<&NullBuffer>) -> Result<ArrayRef> {
+    let Some(parent) = parent.filter(|parent| parent.null_count() > 0) else { return Ok(Arc::clone(array)) };
+    let Some(rows) = array.as_struct_opt() else {
+        return Ok(nullif(array, &BooleanArray::new(!parent.inner(), None))?);
+    };
+    let columns = rows.columns().iter().map(|column| below(column, Some(parent))).collect::<Result<Vec<_>>>()?;
+    let nulls = NullBuffer::union(rows.nulls(), Some(parent));
+    Ok(Arc::new(StructArray::try_new_with_length(rows.fields().clone(), columns, nulls, rows.len())?))
 }
 
 /// SQL has one NaN; processors and writers make several, of either sign, which the engine would sort and group apart.

@@ -33,7 +33,26 @@ fn a_struct_is_matched_by_id_and_missing_fields_take_their_default() {
     assert_eq!((got.is_null(0), got.is_null(2)), (false, true));
     assert_eq!(got.column(0).null_count(), 3);
     assert_eq!(got.column(1).as_primitive::<Int64Type>(), &Int64Array::from(vec![Some(1), None, Some(3)]));
-    assert_eq!(got.column(2).as_primitive::<arrow::datatypes::Int32Type>().value(0), 7);
+    let later = got.column(2).as_primitive::<arrow::datatypes::Int32Type>();
+    assert_eq!(later, &Int32Array::from(vec![Some(7), Some(7), None]), "no default where the struct is NULL");
+}
+
+#[test]
+fn a_struct_of_defaults_below_a_null_is_null_at_every_depth() {
+    let inner = group(3, "t", vec![field(4, "u", DataType::Int32)]);
+    let file = group(1, "s", vec![field(2, "x", DataType::Int32)]);
+    let table = group(1, "s", vec![field(2, "x", DataType::Int32), inner.clone()]);
+    let mut defaults = Defaults::from([(4, ScalarValue::Int32(Some(9)))]);
+    let DataType::Struct(fields) = inner.data_type() else { unreachable!() };
+    let whole = struct_of_defaults(fields, &defaults).unwrap();
+    defaults.insert(3, whole);
+    let DataType::Struct(fields) = file.data_type() else { unreachable!() };
+    let column: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
+    let array: ArrayRef = Arc::new(StructArray::new(fields.clone(), vec![column], Some(NullBuffer::from(vec![true, false]))));
+    let got = Shape::between(&file, &table, &defaults).unwrap().apply(&array).unwrap();
+    let inner = got.as_struct().column(1).as_struct();
+    assert_eq!((inner.is_null(0), inner.is_null(1)), (false, true));
+    assert_eq!(inner.column(0).as_primitive::<arrow::datatypes::Int32Type>(), &Int32Array::from(vec![Some(9), None]));
 }
 
 #[test]

@@ -248,7 +248,9 @@ impl InnerSchema {
         for (column, _) in columns {
             match column {
                 ScanColumn::Table(at) => {
-                    if let Some((column, name)) = unsupported_type(pinned.arrow.field(*at)) {
+                    // Of a struct with such a field other fields may be what is wanted: its files' adapter knows.
+                    let field = pinned.arrow.field(*at);
+                    if let Some((column, name)) = unsupported_type(field).filter(|_| !matches!(field.data_type(), DataType::Struct(_))) {
                         return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
                     }
                     add(&mut inner, *at);

@@ -2,7 +2,8 @@
 //!
 //! Below it are the engine's own Parquet scans; it adds what they cannot know:
 //! - EXPLAIN says which table and snapshot, how many files were kept of how many, and what was deleted;
-//! - filters on nested columns are not let through: with `pushdown_filters` the Parquet scan promises at planning time to apply
+//! - a projection of struct fields is taken in, so that only those fields are read;
+//! - filters on nested columns, and on fields of theirs, are not let through: with `pushdown_filters` the Parquet scan promises at planning time to apply
 //!   such a filter and silently drops it when a file's struct has another shape;
 //! - errors that the Parquet reader has turned into its own come out with their SQLSTATE: damage is XX001.
 
@@ -18,16 +19,21 @@ use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt};
 
 use super::error::{TableError, external, report_within};
+use super::struct_leaves::StructLeaf;
 
 /// What EXPLAIN says of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,6 +52,10 @@ pub struct ScanSummary {
     pub pruned_by: Vec<String>,
     /// Rows deleted by position or deletion vector, in the files kept.
     pub deleted_rows: u64,
+    /// Position delete files that apply.
+    pub position_deletes: usize,
+    /// Deletion vectors that apply.
+    pub deletion_vectors: usize,
     /// Equality delete files that apply.
     pub equality_deletes: usize,
 }
@@ -67,8 +77,13 @@ impl fmt::Display for ScanSummary {
         if self.deleted_rows > 0 {
             write!(f, ", deleted_rows={}", self.deleted_rows)?;
         }
-        if self.equality_deletes > 0 {
-            write!(f, ", equality_deletes={}", self.equality_deletes)?;
+        let deletes = [
+            ("position_deletes", self.position_deletes),
+            ("deletion_vectors", self.deletion_vectors),
+            ("equality_deletes", self.equality_deletes),
+        ];
+        for (kind, files) in deletes.into_iter().filter(|(_, files)| *files > 0) {
+            write!(f, ", {kind}={files}")?;
         }
         Ok(())
     }
@@ -82,12 +97,14 @@ pub struct SnapshotScanExec {
     statistics: Arc<Statistics>,
     /// What the deletes hold of the memory pool, for as long as the plan lives.
     deletes: Arc<MemoryReservation>,
+    /// Columns of the output that are fields of structs: no filter on them is let through.
+    leaves: Vec<usize>,
 }
 
 impl SnapshotScanExec {
     /// Over these Parquet scans, with statistics of its output.
     pub fn new(input: Arc<dyn ExecutionPlan>, summary: ScanSummary, statistics: Statistics, deletes: MemoryReservation) -> Self {
-        Self { input, summary, statistics: Arc::new(statistics), deletes: Arc::new(deletes) }
+        Self { input, summary, statistics: Arc::new(statistics), deletes: Arc::new(deletes), leaves: Vec::new() }
     }
 
     /// What EXPLAIN says of it.
@@ -129,7 +146,55 @@ impl ExecutionPlan for SnapshotScanExec {
             summary: self.summary.clone(),
             statistics: Arc::clone(&self.statistics),
             deletes: Arc::clone(&self.deletes),
+            leaves: self.leaves.clone(),
         }))
+    }
+
+    /// Takes in a projection of columns and fields of structs, so that of a struct only those fields are read.
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let schema = self.schema();
+        let is_leaf = |asked: &ProjectionExpr| {
+            let leaf = StructLeaf::of(&asked.expr);
+            leaf.is_some_and(|leaf| schema.fields().get(leaf.column.index()).is_some_and(|column| leaf.field(column).is_some()))
+        };
+        let asked = projection.expr();
+        let taken = |asked: &ProjectionExpr| is_leaf(asked) || asked.expr.downcast_ref::<Column>().is_some();
+        if !asked.iter().all(taken) || !asked.iter().any(is_leaf) {
+            return Ok(None);
+        }
+        let mut any = false;
+        let mut below = |input: &Arc<dyn ExecutionPlan>| -> Result<Arc<dyn ExecutionPlan>> {
+            let projection = ProjectionExec::try_new(asked.to_vec(), Arc::clone(input))?;
+            match input.try_swapping_with_projection(&projection)? {
+                Some(input) => {
+                    any = true;
+                    Ok(input)
+                }
+                None => Ok(Arc::new(projection)),
+            }
+        };
+        let input = match self.input.downcast_ref::<UnionExec>() {
+            Some(union) => UnionExec::try_new(union.children().into_iter().map(&mut below).collect::<Result<_>>()?)?,
+            None => below(&self.input)?,
+        };
+        if !any {
+            return Ok(None);
+        }
+        let mut statistics = Statistics::new_unknown(&input.schema());
+        statistics.num_rows = self.statistics.num_rows;
+        statistics.total_byte_size = self.statistics.total_byte_size.to_inexact();
+        for (asked, known) in asked.iter().zip(&mut statistics.column_statistics) {
+            if let Some(column) = asked.expr.downcast_ref::<Column>()
+                && let Some(own) = self.statistics.column_statistics.get(column.index())
+            {
+                *known = own.clone();
+            }
+        }
+        let kept =
+            |asked: &ProjectionExpr| asked.expr.downcast_ref::<Column>().is_some_and(|column| !self.leaves.contains(&column.index()));
+        let leaves = asked.iter().enumerate().filter(|(_, asked)| !kept(asked)).map(|(at, _)| at).collect();
+        let (summary, deletes) = (self.summary.clone(), Arc::clone(&self.deletes));
+        Ok(Some(Arc::new(Self { input, summary, statistics: Arc::new(statistics), deletes, leaves })))
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -171,7 +236,7 @@ impl ExecutionPlan for SnapshotScanExec {
         parent_filters: Vec<Arc<dyn PhysicalExpr>>,
         _config: &ConfigOptions,
     ) -> Result<FilterDescription> {
-        let flat = flat_columns(&self.schema()).collect();
+        let flat = flat_columns(&self.schema()).filter(|column| !self.leaves.contains(column)).collect();
         let child = ChildFilterDescription::from_child_with_allowed_indices(&parent_filters, flat, &self.input)?;
         Ok(FilterDescription::new().with_child(child))
     }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
@@ -25,6 +25,8 @@ use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapter
 use super::error::{TableError, external};
 use super::field_ids::{FIELD_ID, any_field_id, field_id, map_names, without_ids};
 use super::reshape::{Defaults, EXACT_CAST, Shape, missing_value};
+use super::schema::unsupported_type;
+use super::struct_leaves::{StructLeaf, get_field};
 use crate::source::iceberg::NameMapping;
 
 /// Key of a file's schema metadata under which the reader factory puts the file's URL, for error messages.
@@ -83,20 +85,66 @@ struct FieldIdAdapter {
 
 impl PhysicalExprAdapter for FieldIdAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
-        expr.transform_up(|node| match node.downcast_ref::<Column>() {
-            Some(column) => Ok(Transformed::yes(self.column(column)?)),
-            None => Ok(Transformed::no(node)),
+        expr.transform_down(|node| {
+            if let Some(leaf) = self.leaf(&node)? {
+                return Ok(Transformed::new(leaf, true, TreeNodeRecursion::Jump));
+            }
+            match node.downcast_ref::<Column>() {
+                Some(column) => Ok(Transformed::new(self.column(column)?, true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(node)),
+            }
         })
         .data()
     }
 }
 
 impl FieldIdAdapter {
+    /// A field of a struct that the file has: read alone.
+    fn leaf(&self, node: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(leaf) = StructLeaf::of(node) else { return Ok(None) };
+        let Ok(table) = self.logical.field_with_name(leaf.column.name()) else { return Ok(None) };
+        let (Some(id), Some(wanted)) = (field_id(table), leaf.field(table)) else { return Ok(None) };
+        if let Some((column, name)) = unsupported_type(wanted) {
+            return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+        }
+        if self.unknown || *wanted.data_type() == DataType::Null {
+            return Ok(None);
+        }
+        let found = self.file.fields().iter().position(|field| field_id(field) == Some(id));
+        if found.is_none() && !self.defaults.contains_key(&id) {
+            return Ok(Some(Arc::new(Literal::new(ScalarValue::try_new_null(wanted.data_type())?))));
+        }
+        let Some((index, (path, stored))) = found.and_then(|index| Some((index, leaf.in_file(table, &self.file, index)?))) else {
+            return Ok(None);
+        };
+        let shape = self.shape(&stored, wanted)?;
+        let source = get_field(&self.file, index, &path)?;
+        Ok(Some(match shape {
+            Shape::Same if !wanted.data_type().is_floating() => source,
+            shape => Arc::new(ReshapedColumn { source, shape, field: Arc::new(wanted.as_ref().clone().with_nullable(true)) }),
+        }))
+    }
+
+    fn shape(&self, file: &Field, table: &Field) -> Result<Shape> {
+        Shape::between(file, table, &self.defaults).map_err(|mismatch| {
+            let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
+            external(TableError::FileType {
+                url,
+                column: mismatch.field,
+                file_type: mismatch.file_type.to_string(),
+                table_type: mismatch.table_type.to_string(),
+            })
+        })
+    }
+
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
         let table = self.logical.field_with_name(column.name())?;
         let Some(id) = field_id(table) else {
             return Ok(Arc::new(Column::new_with_schema(column.name(), &self.file)?));
         };
+        if let Some((column, name)) = unsupported_type(table) {
+            return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+        }
         if self.unknown {
             let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
             return Err(external(TableError::NoFieldIds { url }));
@@ -106,15 +154,7 @@ impl FieldIdAdapter {
             return Ok(Arc::new(Literal::new(missing_value(table, &self.defaults))));
         };
         let file = self.file.field(index);
-        let shape = Shape::between(file, table, &self.defaults).map_err(|mismatch| {
-            let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
-            external(TableError::FileType {
-                url,
-                column: mismatch.field,
-                file_type: mismatch.file_type.to_string(),
-                table_type: mismatch.table_type.to_string(),
-            })
-        })?;
+        let shape = self.shape(file, table)?;
         let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(file.name(), index));
         Ok(match shape {
             Shape::Same if !table.data_type().is_floating() => source,

@@ -51,6 +51,9 @@ pub struct FeatureScan {
     /// A predicate over [`FeatureRows::schema`] that every row of use satisfies (time window, key range). For pruning only:
     /// rows that fail it may still come.
     pub prune: Option<Arc<dyn PhysicalExpr>>,
+    /// The column of the event time, where the caller stops a stream whose rows to come are too old for it: a source that knows
+    /// which rows are new gives those first, and says how old the rest is ([`FeatureBatch::ceiling`]).
+    pub newest_first: Option<usize>,
     /// How many streams to give at the most.
     pub partitions: usize,
     /// Rows per batch at the most.
@@ -64,6 +67,8 @@ pub struct FeatureBatch {
     pub columns: RecordBatch,
     /// [`Locator`]s of the rows; `None` where the source cannot fetch.
     pub locators: Option<UInt64Array>,
+    /// If given: no row of this batch, or of a later one of the stream, has a later event time (in its column's own unit).
+    pub ceiling: Option<i64>,
 }
 
 /// A stream of them; an error ends it.

@@ -5,6 +5,8 @@
 //! rows it is a constant of their file, and because it settles nearly all ties at once: what is left for content are rows of one
 //! commit. Each stream has a task and an array of its own ([`Winners`]), merged as the tasks end.
 //!
+//! Where a source gives its newest rows first, a stream stops as soon as every slot has a row that is later than all that are to come.
+//!
 //! Rows tied in all of that wait on a list. When that grows longer than the slots, it is settled on the way: a table that repeats itself must not
 //! fill the memory.
 
@@ -21,6 +23,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::StreamExt;
+use parking_lot::Mutex;
 
 use super::content::ContentOrder;
 use super::error::JoinError;
@@ -37,6 +40,9 @@ use super::slots::SlotIndex;
 
 /// Rows matched between two yields.
 const PIECE: usize = 8192;
+
+/// Slots beyond which it is not looked whether all are settled.
+const MOST_SETTLED: usize = 4 << 20;
 
 /// Tied rows that may always wait, however few the slots.
 const TIES: usize = 64 * 1024;
@@ -102,9 +108,11 @@ impl Pass {
         let scan = FeatureScan {
             columns: plan.columns.clone(),
             prune: self.prune.clone(),
+            newest_first: (lookup.rows.can_fetch() && self.index.slots() <= MOST_SETTLED).then_some(lookup.timestamp),
             partitions: around.context.session_config().target_partitions().max(1),
             batch_size: around.context.session_config().batch_size().max(1),
         };
+        let newest = Arc::new(Mutex::new(Vec::new()));
         let streams = lookup.rows.scan(&scan, &around.context, &around.metrics_set).await?;
         let mut tasks = JoinSet::new();
         for stream in streams {
@@ -115,6 +123,7 @@ impl Pass {
                 memory: around.memory.new_empty(),
                 winners: Winners::new(0),
                 keeper: plan.keeper(self, lookup)?,
+                newest: Arc::clone(&newest),
             };
             tasks.spawn(task.run(stream));
         }
@@ -209,6 +218,8 @@ struct Task {
     memory: MemoryReservation,
     winners: Winners,
     keeper: Option<Keeper>,
+    /// The newest event time found for each slot, by all streams, as of their last step.
+    newest: Arc<Mutex<Vec<i64>>>,
 }
 
 impl Task {
@@ -222,12 +233,18 @@ impl Task {
         let mut offered: Vec<u32> = Vec::new();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
+            if let Some(ceiling) = batch.ceiling.filter(|ceiling| *ceiling < i64::MAX)
+                && self.is_settled(ceiling)?
+            {
+                break;
+            }
             self.around.metrics.feature_rows.add(batch.columns.num_rows());
             for start in (0..batch.columns.num_rows()).step_by(PIECE) {
                 let rows = PIECE.min(batch.columns.num_rows() - start);
                 let piece = FeatureBatch {
                     columns: batch.columns.slice(start, rows),
                     locators: batch.locators.as_ref().map(|locators| locators.slice(start, rows)),
+                    ceiling: None,
                 };
                 self.observe(&piece, &mut found, &mut offered)?;
                 if let (Some(keeper), Some(kept)) = (&mut self.keeper, &self.plan.kept) {
@@ -283,6 +300,19 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Whether no slot can want a row of this event time or of an earlier one, by what all streams have found.
+    fn is_settled(&self, ceiling: i64) -> Result<bool> {
+        let mut newest = self.newest.lock();
+        if newest.is_empty() {
+            self.around.memory.try_grow(self.pass.index.slots() * size_of::<i64>())?;
+            newest.resize(self.pass.index.slots(), i64::MIN);
+        }
+        for (known, best) in newest.iter_mut().zip(self.winners.best()) {
+            *known = best.timestamp.max(*known);
+        }
+        Ok(self.pass.index.is_settled(&newest, ceiling))
     }
 
     /// How long the list may become: twice what can be left of it.

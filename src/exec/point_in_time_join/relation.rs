@@ -122,8 +122,8 @@ impl FeatureRows for RelationRows {
         for partition in 0..partitions {
             let projection = projection.clone();
             let stream = plan.execute(partition, Arc::clone(context))?;
-            let batches =
-                stream.map(move |batch| Ok(FeatureBatch { columns: batch?.project(&projection)?, locators: None::<UInt64Array> }));
+            let batches = stream
+                .map(move |batch| Ok(FeatureBatch { columns: batch?.project(&projection)?, locators: None::<UInt64Array>, ceiling: None }));
             streams.push(batches.boxed());
         }
         Ok(bounded(streams, request.partitions.max(1)))

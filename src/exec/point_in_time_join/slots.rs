@@ -82,6 +82,15 @@ impl SlotIndex {
         (place < times.len()).then(|| range.start + place)
     }
 
+    /// Whether every slot, or an earlier one of its group, has a row later than `ceiling`; `newest` is by slot.
+    pub fn is_settled(&self, newest: &[i64], ceiling: i64) -> bool {
+        (0..self.groups()).all(|group| {
+            // What the first slot of a group has, the later ones inherit.
+            let first = self.group(group).next();
+            first.and_then(|slot| newest.get(slot)).is_some_and(|time| *time > ceiling)
+        })
+    }
+
     /// Calls `found(row, group)` for every row of `keys` that has a group and passes `candidate`.
     #[inline]
     pub fn find(&self, keys: &Keys, rows: usize, candidate: impl Fn(usize) -> bool, mut found: impl FnMut(usize, u32)) {

@@ -1,6 +1,7 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
 //! [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
-//! [`types`]), and on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]).
+//! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
+//! after it ([`zeros`]).
 
 mod arithmetic;
 mod casts;
@@ -17,11 +18,13 @@ mod system_columns;
 mod system_sets;
 mod types;
 mod uuid;
+mod zeros;
 
 pub use coercion::PostgresCoercion;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
 pub(super) use types::PostgresTypes;
+pub use zeros::KeepSignedZeros;
 
 use datafusion::sql::sqlparser::ast::Statement;
 

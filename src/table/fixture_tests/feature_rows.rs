@@ -73,7 +73,7 @@ async fn scans_and_fetches_give_the_rows_of_the_table() {
         let shown = shown.select(names.into_iter().map(datafusion::prelude::Expr::Column)).unwrap().collect().await.unwrap();
         let wanted = count(shown.iter().flat_map(rows));
         for (partitions, batch_size) in [(1, 8192), (4, 5)] {
-            let request = FeatureScan { columns: (0..width).collect(), prune: None, partitions, batch_size };
+            let request = FeatureScan { columns: (0..width).collect(), prune: None, newest_first: None, partitions, batch_size };
             let (mut found, _) = scan(&of, &session, request).await;
             assert_eq!(count(found.iter().map(|(_, row)| row.clone())), wanted, "{name}");
             found.sort();
@@ -105,7 +105,7 @@ async fn a_time_window_prunes_files() {
     let of = SnapshotFeatureRows::new(pinned(&fixtures, "many_files").await).unwrap();
     let schema = of.schema();
     let time = schema.fields().iter().position(|field| matches!(field.data_type(), arrow::datatypes::DataType::Timestamp(..))).unwrap();
-    let all = FeatureScan { columns: vec![time], prune: None, partitions: 1, batch_size: 8192 };
+    let all = FeatureScan { columns: vec![time], prune: None, newest_first: None, partitions: 1, batch_size: 8192 };
     let (found, metrics) = scan(&of, &session, all.clone()).await;
     let total = metrics.clone_inner().sum_by_name("files_scanned").unwrap().as_usize();
     assert_eq!(total, 300);

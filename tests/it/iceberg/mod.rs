@@ -9,6 +9,7 @@ mod corruption;
 mod history;
 mod moving;
 mod pyiceberg;
+mod recent;
 mod values;
 mod writer;
 

@@ -262,6 +262,9 @@ impl Predicate {
                     (Val::Bool(value), _) => value.to_string(),
                     (Val::Int(value), Kind::Int) => format!("arrow_cast({value}, 'Int32')"),
                     (Val::Int(value), _) => value.to_string(),
+                    // The engine's planner knows `= 0.0 AND = -0.0` to be false, by the bits of its constants; columns it compares as SQL does.
+                    (Val::Float(0.0), Kind::Float) => "arrow_cast('0.0', 'Float32')".to_owned(),
+                    (Val::Float(0.0), _) => "arrow_cast('0.0', 'Float64')".to_owned(),
                     (Val::Float(value), Kind::Float) => format!("arrow_cast('{value:?}', 'Float32')"),
                     (Val::Float(value), _) => format!("arrow_cast('{value:?}', 'Float64')"),
                     (Val::Text(text), _) => format!("'{text}'"),

@@ -43,8 +43,9 @@ async fn every_check_gives_its_rows_or_its_error() {
             .arg(fixtures.join("cases.json"))
             .arg(gateway.conninfo())
             .args(["--table", "fixtures.\"{namespace}\".\"{table}\""])
-            // The engine groups -0.0 with 0.0 and shows the latter; the other file has a nanosecond value rounded up, which no exact reader gives.
-            .args(["--skip", "^(stats_nan/finite_group|v3_timestamptz_ns/rows)$"])
+            // Expected z of id 4 is 00:00:00.000001; the data file holds -86399999999999 ns, one nanosecond after midnight. (The bytes
+            // are looked at in `table::fixture_tests::scans`.)
+            .args(["--skip", "^v3_timestamptz_ns/rows$"])
             .args(&extra)
             .env("PYTHONDONTWRITEBYTECODE", "1");
         let output = check.output().await.expect("the checker runs");

@@ -12,7 +12,7 @@ pub use faulty_s3::{Fault, FaultyS3};
 pub use gateway::{TestGateway, code};
 pub use postgres::PostgreSql;
 pub use stack::{Stack, TrinoSession, plain};
-pub use warehouse::{batch, schema, write_sample};
+pub use warehouse::{Cells, batch, schema, write_sample};
 
 use std::path::PathBuf;
 

@@ -123,7 +123,9 @@ impl FeatureRows for Endless {
                 let _ = &alive;
                 match waits {
                     true => Poll::Pending,
-                    false => Poll::Ready(Some(Ok(FeatureBatch { columns: columns.clone(), locators: Some(locators.clone()) }))),
+                    false => {
+                        Poll::Ready(Some(Ok(FeatureBatch { columns: columns.clone(), locators: Some(locators.clone()), ceiling: None })))
+                    }
                 }
             })
             .boxed()

@@ -57,7 +57,7 @@ impl MemoryRows {
         let batch = filter_record_batch(&RecordBatch::try_new_with_options(schema, columns, &options)?, &keep)?;
         let pieces = (0..batch.num_rows()).step_by(request.batch_size).map(|start| {
             let length = request.batch_size.min(batch.num_rows() - start);
-            FeatureBatch { columns: batch.slice(start, length), locators: self.can_fetch.then(|| rows.slice(start, length)) }
+            FeatureBatch { columns: batch.slice(start, length), locators: self.can_fetch.then(|| rows.slice(start, length)), ceiling: None }
         });
         Ok(pieces.collect())
     }
