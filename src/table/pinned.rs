@@ -45,7 +45,7 @@ impl PinnedTable {
 
     /// Readers of its files; they report to `metrics`, if given, else to their scan.
     pub fn readers(&self, metrics: Option<ExecutionPlanMetricsSet>, page_offsets: bool) -> StorageReaderFactory {
-        StorageReaderFactory { storage: Arc::clone(&self.snapshot.storage), footers: Arc::clone(&self.footers), metrics, page_offsets }
+        StorageReaderFactory::new(Arc::clone(&self.snapshot.storage), Arc::clone(&self.footers), metrics, page_offsets)
     }
 
     /// The position of the column with this field id.

@@ -4,12 +4,13 @@
 //! object stays "snapshot expired", damage stays damage and names the file, and the rest stays I/O. A file is read
 //! without asking for its size: the footer is fetched by a suffix range, whose answer brings the true size along, so
 //! a manifest that lies about sizes costs nothing and no HEAD is ever sent. The end of a file that came with its footer is kept
-//! by its reader: a small file costs one request.
+//! by its reader, and of small files for the scan's next reader of it: a small file costs one request.
 //!
 //! A footer is cleaned before use: the writer's embedded Arrow schema is dropped (the Parquet types and field ids say all
 //! that Iceberg means; dictionaries, large offsets and odd time zones stay out), statistics that would prune rows that match are
 //! dropped, and the file's URL is put into the metadata so that errors further up can name it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::{GetOptions, GetRange, coalesce_ranges};
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::basic::{SortOrder, Type};
@@ -41,6 +43,8 @@ use crate::storage::{Located, Storage, StorageError};
 const FOOTER_PREFETCH: u64 = 64 << 10;
 /// The column chunks of a file that end before this are read by one request.
 const SMALL_FILE: u64 = 256 << 10;
+/// Files of one scan whose bytes are kept for a second look.
+const KEPT_TAILS: usize = 16;
 /// A file of more column chunks than this is not looked at for being small.
 const MOST_SMALL_CHUNKS: usize = 4096;
 /// A footer larger than this is refused: it would be hostile.
@@ -65,23 +69,63 @@ pub struct StorageReaderFactory {
     pub metrics: Option<ExecutionPlanMetricsSet>,
     /// Whether a footer comes with the places of its pages: worth a request where single rows are fetched.
     pub page_offsets: bool,
+    /// Small files that were just read: the engine opens some twice.
+    pub tails: Arc<Tails>,
 }
 
 impl StorageReaderFactory {
+    /// Over this storage.
+    pub fn new(storage: Arc<Storage>, footers: Arc<FooterCache>, metrics: Option<ExecutionPlanMetricsSet>, page_offsets: bool) -> Self {
+        Self { storage, footers, metrics, page_offsets, tails: Arc::default() }
+    }
+
     /// A reader of this file.
     pub fn open(&self, url: Arc<str>) -> Result<StorageFileReader> {
         let located = self.storage.locate(&url).map_err(external)?;
+        let object = format!("{}/{}", located.bucket, located.path);
         Ok(StorageFileReader {
             storage: Arc::clone(&self.storage),
             footers: Arc::clone(&self.footers),
-            object: format!("{}/{}", located.bucket, located.path),
             page_offsets: self.page_offsets,
+            tail: self.tails.of(&object),
+            tails: Arc::clone(&self.tails),
+            object,
             located,
             url,
             bytes_scanned: None,
-            tail: None,
             small: None,
         })
+    }
+}
+
+/// The last bytes of files that one scan has read, or of small files all: a few, each at most as large as a small file.
+#[derive(Debug, Default)]
+pub struct Tails(Mutex<VecDeque<(String, Tail)>>);
+
+/// Bytes of a file from a place on.
+#[derive(Debug, Clone)]
+struct Tail {
+    start: u64,
+    bytes: Bytes,
+    /// Whether they are the whole file.
+    whole: bool,
+}
+
+impl Tails {
+    fn of(&self, object: &str) -> Option<Tail> {
+        self.0.lock().iter().find(|(of, _)| of == object).map(|(_, tail)| tail.clone())
+    }
+
+    fn keep(&self, object: &str, tail: &Tail) {
+        if tail.start > 0 || tail.bytes.len() as u64 > SMALL_FILE {
+            return;
+        }
+        let mut tails = self.0.lock();
+        tails.retain(|(of, _)| of != object);
+        if tails.len() >= KEPT_TAILS {
+            tails.pop_front();
+        }
+        tails.push_back((object.to_owned(), tail.clone()));
     }
 }
 
@@ -113,9 +157,10 @@ pub struct StorageFileReader {
     object: String,
     page_offsets: bool,
     bytes_scanned: Option<Count>,
-    /// The end of the file from this place on, if it was read: of a small file all of it.
-    tail: Option<(u64, Bytes)>,
-    /// Where the last column chunk ends, if that is near enough to read all of them at once.
+    /// The end of the file, if it was read: of a small file all of it.
+    tail: Option<Tail>,
+    tails: Arc<Tails>,
+    /// Where the last column chunk (or what prunes pages and groups, after it) ends, if that is near enough to read all of them at once.
     small: Option<u64>,
 }
 
@@ -129,7 +174,7 @@ impl StorageFileReader {
     /// The same over the file's bytes, which are there already.
     #[must_use]
     pub fn with_content(mut self, content: Bytes) -> Self {
-        self.tail = Some((0, content));
+        self.tail = Some(Tail { start: 0, bytes: content, whole: true });
         self
     }
 
@@ -141,11 +186,14 @@ impl StorageFileReader {
         let mut wanted = FOOTER_PREFETCH;
         let footer = loop {
             let (bytes, size) = match &self.tail {
-                Some((0, content)) => (content.clone(), content.len() as u64),
+                Some(tail) if tail.whole => (tail.bytes.clone(), tail.bytes.len() as u64),
                 _ => self.suffix(wanted).await?,
             };
             self.scanned(bytes.len() as u64);
-            self.tail = Some((size.saturating_sub(bytes.len() as u64), bytes.clone()));
+            let start = size.saturating_sub(bytes.len() as u64);
+            let tail = Tail { start, bytes: bytes.clone(), whole: start == 0 };
+            self.tails.keep(&self.object, &tail);
+            self.tail = Some(tail);
             let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
             match reader.try_parse_sized(&bytes, size).and_then(|()| reader.finish()) {
                 Ok(footer) => break footer,
@@ -224,15 +272,16 @@ impl StorageFileReader {
         if let Some(end) = self.small.take()
             && self.tail.is_none()
         {
-            let content = self.range(0..end).await?;
-            self.tail = Some((0, content));
+            let tail = Tail { start: 0, bytes: self.range(0..end).await?, whole: false };
+            self.tails.keep(&self.object, &tail);
+            self.tail = Some(tail);
         }
         Ok(())
     }
 
     /// These bytes, if they are there already.
     fn at_hand(&self, range: &Range<u64>) -> Option<Bytes> {
-        let (start, bytes) = self.tail.as_ref()?;
+        let Tail { start, bytes, .. } = self.tail.as_ref()?;
         let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
         let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
         (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
@@ -265,7 +314,17 @@ fn end_of_small_file(footer: &ParquetMetaData) -> Option<u64> {
         let start = if start > 0 { start } else { chunk.data_page_offset() };
         u64::try_from(start.checked_add(chunk.compressed_size())?).ok()
     });
-    ends.collect::<Option<Vec<u64>>>()?.into_iter().max().filter(|end| *end <= SMALL_FILE)
+    let end = ends.collect::<Option<Vec<u64>>>()?.into_iter().max().filter(|end| *end <= SMALL_FILE)?;
+    // What prunes lies behind the chunks, and is asked for as well.
+    let extra = |offset: Option<i64>, length: Option<i32>| u64::try_from(offset?.checked_add(i64::from(length?))?).ok();
+    let behind = footer.row_groups().iter().flat_map(|group| group.columns()).flat_map(|chunk| {
+        [
+            extra(chunk.column_index_offset(), chunk.column_index_length()),
+            extra(chunk.offset_index_offset(), chunk.offset_index_length()),
+            extra(chunk.bloom_filter_offset(), chunk.bloom_filter_length()),
+        ]
+    });
+    Some(behind.flatten().max().filter(|all| *all <= SMALL_FILE).unwrap_or(end).max(end))
 }
 
 /// Without the statistics that the engine would prune rows by that match: the old `min` and `max` of types that old writers

@@ -95,7 +95,7 @@ async fn large_file() -> (Arc<Storage>, StorageReaderFactory, usize) {
     store.put(&object_store::path::Path::from("f.parquet"), PutPayload::from(bytes)).await.unwrap();
     let storage = Storage::with_store("s3://b", store);
     let footers = Arc::new(FooterCache::new(1 << 20));
-    let factory = StorageReaderFactory { storage: Arc::clone(&storage), footers, metrics: None, page_offsets: false };
+    let factory = StorageReaderFactory::new(Arc::clone(&storage), footers, None, false);
     (storage, factory, size)
 }
 

@@ -47,8 +47,7 @@ pub async fn glob_snapshot(storage: &Arc<Storage>, ident: &TableIdent, pattern: 
     if files.len() > MOST_FILES {
         return Err(TableError::TooManyFiles { table: pattern.to_owned(), files: files.len(), limit: MOST_FILES });
     }
-    let readers =
-        StorageReaderFactory { storage: Arc::clone(storage), footers: FooterCache::process(), metrics: None, page_offsets: false };
+    let readers = StorageReaderFactory::new(Arc::clone(storage), FooterCache::process(), None, false);
     let mut columns = Columns::new(pattern);
     let mut data = Vec::with_capacity(files.len());
     let mut footers = stream::iter(files)

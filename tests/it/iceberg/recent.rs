@@ -86,5 +86,7 @@ async fn recent_rows_are_found_in_the_newest_files() {
     for few in [latest, history, dated] {
         assert!(few <= 16, "{few} requests");
     }
-    assert!(left < 2 * 100 + 64, "{left} requests");
+    // A request a file, and a few for the winners.
+    assert!(left < 100 + 40, "{left} requests");
+    assert!(never < DAYS.cast_unsigned() + 40, "{never} requests");
 }
