@@ -52,7 +52,7 @@ enum Command {
     Check(ConfigArguments),
     /// Run the DDL of a file in one transaction: all of it or nothing.
     Apply {
-        /// SQL statements: CREATE, DROP, COMMENT.
+        /// SQL statements: CREATE and DROP of entities and feature views.
         file: PathBuf,
         /// Show the difference that it would make to the registry, and make none. Exit status 0, whether there is one or not.
         #[arg(long)]

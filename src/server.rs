@@ -88,11 +88,12 @@ impl Server {
     /// Serves until `stop` is done; then refuses new clients, lets statements finish within `shutdown_timeout`, and ends the rest with 57P01.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send) -> Result<(), Report> {
         let Self { listener, http, gateway, tls, shutdown_timeout } = self;
+        let https = tls.clone().filter(|_| gateway.config.http.tls).map(|tls| Arc::new(move || tls.http()) as crate::http::Tls);
         let http = http.map(|listener| {
             let (done, ended) = oneshot::channel::<()>();
             // A sender that is gone means the same as one that has sent.
             let stop = async move { drop(ended.await) };
-            (done, tokio::spawn(crate::http::serve(listener, Arc::clone(&gateway), stop)))
+            (done, tokio::spawn(crate::http::serve(listener, https, Arc::clone(&gateway), stop)))
         });
         let stopping = Arc::clone(&gateway);
         let began = Arc::new(OnceLock::new());

@@ -37,7 +37,7 @@ pub(super) fn apply(config: Config, file: &Path, dry_run: bool) -> Result<ExitCo
 /// The same for a text; `file` is what errors call it.
 pub(super) fn apply_text(mut config: Config, file: &Path, text: &str, dry_run: bool) -> Result<ExitCode, Report> {
     let placed = |report: Report| in_file(report, file, text);
-    definitions_only(text).map_err(placed)?;
+    let positions = definitions_only(text).map_err(placed)?;
     serve::create_embedded(&config)?;
     // A port of its own, which nobody is told and nothing accepts from.
     config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -49,14 +49,20 @@ pub(super) fn apply_text(mut config: Config, file: &Path, text: &str, dry_run: b
         let gateway = SharedGateway(Arc::clone(server.gateway()));
         let mut session = gateway.open(startup(project)).await?;
         run(&mut session, "BEGIN").await?;
-        let count = session.parse_script(text).map_err(placed)?;
-        for index in 0..count {
+        session.parse_script(text).map_err(placed)?;
+        let mut tags = Vec::new();
+        for (index, position) in positions.into_iter().enumerate() {
             let response = session.run_script_statement(index).await;
             for notice in session.take_notices() {
                 eprintln!("{}:  {}", notice.severity, notice.message);
             }
-            if let (Response::Done(tag), false) = (response.map_err(placed)?, dry_run) {
-                println!("{tag}");
+            // An error without a place of its own is about the whole statement.
+            let at = |mut report: Report| {
+                report.position.get_or_insert(position);
+                placed(report)
+            };
+            if let Response::Done(tag) = response.map_err(at)? {
+                tags.push(tag);
             }
         }
         if dry_run {
@@ -65,6 +71,8 @@ pub(super) fn apply_text(mut config: Config, file: &Path, text: &str, dry_run: b
             print!("{}", difference(&before, &after));
         } else {
             run(&mut session, "COMMIT").await?;
+            // Only now is it true.
+            tags.iter().for_each(|tag| println!("{tag}"));
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -75,10 +83,14 @@ fn startup(project: String) -> Startup {
     Startup { user: ROLE.to_owned(), database: project, parameters: Vec::new(), peer: None, process_id: 1, secret, encrypted: false }
 }
 
-fn definitions_only(text: &str) -> Result<(), Report> {
+/// Where each statement begins; anything but definitions is refused.
+fn definitions_only(text: &str) -> Result<Vec<usize>, Report> {
+    let mut positions = Vec::new();
     for statement in sql::parse(text)? {
+        positions.push(statement.position);
         match statement.statement {
-            Statement::CreateEntity(_) | Statement::CreateFeatureView(_) | Statement::Drop(_) => {}
+            // What is not supported is told by name when it is run.
+            Statement::CreateEntity(_) | Statement::CreateFeatureView(_) | Statement::Drop(_) | Statement::NotSupported { .. } => {}
             _ => {
                 let words: Vec<&str> = statement.text.split_whitespace().take(3).collect();
                 return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("\"{} …\" is not a definition", words.join(" ")))
@@ -87,7 +99,7 @@ fn definitions_only(text: &str) -> Result<(), Report> {
             }
         }
     }
-    Ok(())
+    Ok(positions)
 }
 
 /// The report with the file's line before its message.

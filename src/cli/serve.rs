@@ -39,9 +39,6 @@ fn hangup() -> Result<Signal, Report> {
 /// goes on with what it has, and says so.
 async fn reload_on_hangup(mut hangup: Signal, arguments: ConfigArguments, gateway: Arc<FeatureGateway>, tls: Option<Arc<ServedTls>>) {
     while hangup.recv().await.is_some() {
-        if let Some(Err(error)) = tls.as_ref().map(|tls| tls.reload()) {
-            tracing::error!("the certificate was not read again on SIGHUP: {error}");
-        }
         match arguments.clone().load() {
             Ok(config) => {
                 // The files that it was started with: another [tls] section needs a restart.

@@ -100,6 +100,9 @@ pub enum ConfigError {
         /// The address.
         listen: std::net::SocketAddr,
     },
+    /// HTTPS without a certificate.
+    #[error("http.tls is set, but there is no [tls]")]
+    HttpTlsWithoutCertificate,
     /// Calls without a place to answer them.
     #[error("http.feast_api is set, but http.listen is not")]
     FeastApiWithoutListener,
@@ -131,6 +134,7 @@ impl ReportError for ConfigError {
             | Self::ReservedCatalogName { .. }
             | Self::TrustBeyondLoopback { .. }
             | Self::PasswordsOverPlainHttp { .. }
+            | Self::HttpTlsWithoutCertificate
             | Self::FeastApiWithoutListener
             | Self::NoUsers
             | Self::CertWithoutAuthority
@@ -151,8 +155,9 @@ impl ReportError for ConfigError {
                 "Set [auth] method = \"scram-sha-256\" with [auth.users], or listen on 127.0.0.1, or set allow_insecure = true in [auth] to let anyone in.".to_owned(),
             ),
             Self::PasswordsOverPlainHttp { .. } => Some(
-                "Set http.listen to a loopback address behind something that speaks TLS, or set allow_insecure = true in [auth].".to_owned(),
+                "Set http.tls = true and [tls] with cert and key, or http.listen to a loopback address behind something that speaks TLS, or allow_insecure = true in [auth].".to_owned(),
             ),
+            Self::HttpTlsWithoutCertificate => Some("Add [tls] with cert and key, or leave http.tls out.".to_owned()),
             Self::FeastApiWithoutListener => Some("For example: [http] listen = \"127.0.0.1:9464\"".to_owned()),
             Self::NoUsers => Some("Add [auth.users] with lines as \"featgres hash-password\" prints them.".to_owned()),
             Self::CertWithoutAuthority => Some(

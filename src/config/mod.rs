@@ -235,7 +235,7 @@ impl Config {
         {
             return Err(ConfigError::ReservedCatalogName { name: name.clone() });
         }
-        self.http.check(&self.auth)?;
+        self.http.check(&self.auth, self.tls.as_ref())?;
         if let Some(tls) = &self.tls {
             tls.check()?;
         }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use super::{AuthMethod, Config, LogFormat, Secret, format_duration, format_size};
 
 /// Property names whose values are shown.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 16] = [
     "s3.endpoint",
     "s3.region",
     "s3.path-style-access",
     "s3.force-virtual-addressing",
     "s3.anonymous",
+    "s3.profile-name",
+    "s3.connect-timeout",
+    "s3.request-timeout",
     "user",
     "scope",
     "audience",
@@ -99,6 +102,7 @@ impl Display for Printed<'_> {
             Some(listen) => writeln!(f, "listen = {}", quoted(&listen.to_string()))?,
             None => writeln!(f, "# listen = \"127.0.0.1:9464\"")?,
         }
+        writeln!(f, "tls = {}", http.tls)?;
         writeln!(f, "feast_api = {}", http.feast_api)?;
         writeln!(f, "max_body_size = {}", size(Some(http.max_body_size)))?;
         writeln!(f, "max_entity_rows = {}", http.max_entity_rows)

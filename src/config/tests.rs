@@ -348,6 +348,9 @@ fn the_http_listener_needs_to_be_safe() {
     let open = format!("{scram}[http]\nlisten = \"0.0.0.0:1\"\nfeast_api = true\n");
     assert!(refused(&open).0.contains("would send passwords in the clear"));
     assert!(load(&open.replace("[auth]\n", "[auth]\nallow_insecure = true\n")).is_ok());
+    let tls = format!("{}tls = true\n[tls]\ncert = \"c\"\nkey = \"k\"\n", open);
+    assert!(load(&tls).unwrap().http.tls);
+    assert_eq!(refused("[http]\nlisten = \"127.0.0.1:0\"\ntls = true\n").0, "http.tls is set, but there is no [tls]");
     assert_eq!(refused("[http]\nfeast_api = true\n").0, "http.feast_api is set, but http.listen is not");
     let (message, hint) = refused("[http]\nport = 1\n");
     assert_eq!(message, "f.toml:2:1: unknown setting \"http.port\"");

@@ -2,6 +2,8 @@
 //!
 //! A connection that is not busy with a request must bring a byte within [`SILENCE`]; so a client that opens connections and says
 //! nothing, or one letter of a header a minute, holds each only for so long, and at most [`MAX_CONNECTIONS`] of them.
+//!
+//! With TLS, the handshake is the connection's first read or write: it counts as silence, and nobody waits behind it.
 
 use std::future::Future;
 use std::io;
@@ -21,6 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{Accept, TlsAcceptor};
 
 /// Connections at a time; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -51,15 +55,19 @@ pub(super) async fn busy(ConnectInfo(peer): ConnectInfo<Peer>, request: Request,
     next.run(request).await
 }
 
+/// The certificate of the moment: its files may be read again while the gateway runs.
+pub type Tls = Arc<dyn Fn() -> TlsAcceptor + Send + Sync>;
+
 /// Accepts a bounded number of connections.
 pub(super) struct BoundedListener {
     listener: TcpListener,
+    tls: Option<Tls>,
     places: Arc<Semaphore>,
 }
 
 impl BoundedListener {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    pub(super) fn new(listener: TcpListener, tls: Option<Tls>) -> Self {
+        Self { listener, tls, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 }
 
@@ -75,6 +83,10 @@ impl Listener for BoundedListener {
                 Ok((stream, address)) => {
                     let _ = stream.set_nodelay(true);
                     let busy = Arc::new(AtomicUsize::new(0));
+                    let stream = match &self.tls {
+                        None => Stream::Plain(stream),
+                        Some(tls) => Stream::Shaking(Box::new(tls().accept(stream))),
+                    };
                     let silence = Box::pin(tokio::time::sleep(SILENCE));
                     return (Connection { stream, silence, busy: Arc::clone(&busy), _place: place }, Peer { address, busy });
                 }
@@ -99,7 +111,7 @@ impl Connected<IncomingStream<'_, BoundedListener>> for Peer {
 
 /// A connection that ends when it is silent for too long.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     silence: Pin<Box<Sleep>>,
     busy: Arc<AtomicUsize>,
     _place: Option<OwnedSemaphorePermit>,
@@ -118,6 +130,53 @@ impl Connection {
 
     fn heard(&mut self) {
         self.silence.as_mut().reset(Instant::now() + SILENCE);
+    }
+}
+
+/// Bytes, in the clear or not.
+enum Stream {
+    Plain(TcpStream),
+    Shaking(Box<Accept<TcpStream>>),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+/// Does with the stream what can be done with either, after the handshake.
+macro_rules! with_stream {
+    ($stream:expr, $context:expr, $method:ident $(, $argument:expr)*) => {{
+        if let Stream::Shaking(shaking) = $stream {
+            let secure = ready!(Pin::new(shaking.as_mut()).poll($context))?;
+            *$stream = Stream::Secure(Box::new(secure));
+        }
+        match $stream {
+            Stream::Plain(stream) => Pin::new(stream).$method($context $(, $argument)*),
+            Stream::Secure(stream) => Pin::new(stream.as_mut()).$method($context $(, $argument)*),
+            // Was ready above.
+            Stream::Shaking(_) => Poll::Pending,
+        }
+    }};
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        with_stream!(&mut *self, context, poll_read, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        with_stream!(&mut *self, context, poll_write, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with_stream!(&mut *self, context, poll_flush)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // There is nobody to say goodbye to before the handshake.
+        if matches!(*self, Stream::Shaking(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        with_stream!(&mut *self, context, poll_shutdown)
     }
 }
 

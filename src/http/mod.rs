@@ -1,8 +1,8 @@
 //! What is answered over HTTP: `/metrics` (Prometheus), `/healthz`, `/readyz`, and with `[http] feast_api = true` the three
 //! calls of the service that featgres replaces, so that its callers keep working while they move to SQL. Nothing else lives here.
 //!
-//! - HTTP/1.1 without TLS: metrics are for the inside of a network, and passwords (HTTP Basic) are refused beyond loopback
-//!   unless the configuration says that something else guards them.
+//! - HTTP/1.1, with `tls = true` over TLS only, by the certificate of `[tls]`. Without it, passwords (HTTP Basic) are refused beyond
+//!   loopback unless the configuration says that something else guards them.
 //! - Everything is bounded: connections, how long one may be silent, a body's size and the time it may take, calls at a time.
 //! - Metrics and health ask for no password and show no data: counts, times, names of catalogs and why they are down.
 //! - While the gateway stops, `/readyz` is 503 until the last statement is done, so that a balancer sends clients elsewhere.
@@ -26,6 +26,7 @@ mod health;
 mod listener;
 
 use error::Refusal;
+pub use listener::Tls;
 use listener::{BoundedListener, Peer};
 
 use crate::config::HttpConfig;
@@ -49,7 +50,8 @@ struct Shared {
 const PASSWORD_CHECKS: usize = 4;
 
 /// Serves until `stop`; requests that run then are finished by whoever stops their sessions.
-pub async fn serve(listener: TcpListener, gateway: Arc<FeatureGateway>, stop: impl Future<Output = ()> + Send + 'static) {
+/// `tls` gives the certificate to be served; without it, connections are in the clear.
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, gateway: Arc<FeatureGateway>, stop: impl Future<Output = ()> + Send + 'static) {
     let config = gateway.config.http.clone();
     let shared = Shared {
         calls: Arc::new(Semaphore::new(gateway.config.limits.max_connections.min(Semaphore::MAX_PERMITS))),
@@ -59,7 +61,7 @@ pub async fn serve(listener: TcpListener, gateway: Arc<FeatureGateway>, stop: im
         gateway: SharedGateway(gateway),
     };
     let service = router(shared, &config).into_make_service_with_connect_info::<Peer>();
-    let served = axum::serve(BoundedListener::new(listener), service).with_graceful_shutdown(stop);
+    let served = axum::serve(BoundedListener::new(listener, tls), service).with_graceful_shutdown(stop);
     if let Err(error) = served.await {
         tracing::error!(%error, "the HTTP listener ended");
     }

@@ -27,3 +27,21 @@ fn statuses_follow_the_sqlstate() {
         assert_eq!(response.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED);
     }
 }
+
+#[tokio::test]
+async fn bodies_are_there_in_time_and_not_too_long() {
+    use std::time::Duration;
+
+    use axum::body::{Body, Bytes};
+    use futures::StreamExt;
+
+    let read = async |body: Body| super::feast::whole(body, 10, Duration::from_millis(50)).await;
+    assert_eq!(read(Body::from("{}")).await.unwrap(), "{}");
+    let status = |refusal: Refusal| refusal.into_response().status();
+    assert_eq!(status(read(Body::from("more than ten bytes")).await.unwrap_err()), StatusCode::PAYLOAD_TOO_LARGE);
+    // A first byte, and then nothing.
+    let begun = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]).chain(futures::stream::pending());
+    assert_eq!(status(read(Body::from_stream(begun)).await.unwrap_err()), StatusCode::REQUEST_TIMEOUT);
+    let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
+    assert_eq!(status(read(Body::from_stream(broken)).await.unwrap_err()), StatusCode::BAD_REQUEST);
+}

@@ -193,9 +193,12 @@ impl Planner {
     }
 
     fn status(&self) -> Status {
-        let mut kinds: Vec<&str> =
-            self.sources.names().into_iter().filter_map(|name| self.sources.catalog(name).ok()).map(|catalog| catalog.kind()).collect();
-        kinds.dedup();
+        let mut kinds: Vec<&str> = Vec::new();
+        for catalog in self.sources.names().into_iter().filter_map(|name| self.sources.catalog(name).ok()) {
+            if !kinds.contains(&catalog.kind()) {
+                kinds.push(catalog.kind());
+            }
+        }
         Status {
             project: self.project.clone(),
             registry_type: self.facts.registry_type.clone(),

@@ -7,6 +7,9 @@ use super::iceberg::FormatError;
 use crate::error::{ReportError, SqlState, perhaps_you_meant};
 use crate::storage::StorageError;
 
+/// As many names as a hint lists.
+const FEW: usize = 10;
+
 /// A source failure.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -206,7 +209,7 @@ impl ReportError for SourceError {
             Self::UnknownCatalog { name, known }
             | Self::UnknownSchema { schema: name, known, .. }
             | Self::UnknownReference { name, known, .. }
-            | Self::UnknownCatalogReference { name, known, .. } => perhaps_you_meant(name, known.iter().map(String::as_str)),
+            | Self::UnknownCatalogReference { name, known, .. } => meant_or_known(name, known),
             Self::UnknownTable { ident, known } => perhaps_you_meant(&ident.table, known.iter().map(String::as_str)),
             Self::SnapshotExpired { .. } => Some("Run the statement again to read the table's current snapshot.".to_owned()),
             Self::Format { source, .. } => source.hint(),
@@ -226,13 +229,26 @@ impl ReportError for SourceError {
                 Some("Trino 444 or newer tells where the metadata of an Iceberg table is; of a materialized view none does.".to_owned())
             }
             Self::NotIceberg { .. } => Some("Only Iceberg tables can be read.".to_owned()),
+            Self::CatalogUnreachable { catalog, .. } => {
+                Some(format!("Is it up, and does catalogs.{catalog}.uri say where the gateway finds it? The next statement tries again."))
+            }
+            Self::CatalogFailed { catalog, .. } => {
+                Some(format!("If it stays so: catalogs.{catalog} may have the uri of another kind of server than its type says."))
+            }
             Self::NotATable { .. }
             | Self::UnknownSnapshot { .. }
             | Self::UnknownTableSchema { .. }
             | Self::NoSnapshotAt { .. }
-            | Self::CatalogUnreachable { .. }
-            | Self::CatalogFailed { .. }
             | Self::BadSetting { .. } => None,
         }
     }
+}
+
+/// What was perhaps meant; else what there is, where that is little.
+fn meant_or_known(name: &str, known: &[String]) -> Option<String> {
+    perhaps_you_meant(name, known.iter().map(String::as_str)).or_else(|| match known {
+        [] => None,
+        known if known.len() <= FEW => Some(format!("There is {}.", known.join(", "))),
+        _ => None,
+    })
 }

@@ -111,8 +111,8 @@ async fn what_is_not_there_is_never_the_current_snapshot() {
     let (sources, _) = table(&[("s3://b/1.json", metadata(Some(20)))]).await;
     for (at, code, words, hint) in [
         (SnapshotRef::Branch("audits".into()), "42704", "branch \"audits\" of table \"lake.s.t\"", Some("\"audit\"")),
-        (SnapshotRef::Branch("v1".into()), "42704", "branch \"v1\"", None),
-        (SnapshotRef::Tag("audit".into()), "42704", "tag \"audit\"", None),
+        (SnapshotRef::Branch("v1".into()), "42704", "branch \"v1\"", Some("There is audit, main.")),
+        (SnapshotRef::Tag("audit".into()), "42704", "tag \"audit\"", Some("There is ")),
         (SnapshotRef::TagOrBranch("v2".into()), "42704", "tag or branch \"v2\"", Some("\"v1\"")),
         (SnapshotRef::Tag("dangling".into()), "72000", "snapshot 5", None),
         (SnapshotRef::Snapshot(99), "72000", "snapshot 99", None),

@@ -88,6 +88,16 @@ pub enum StorageError {
         /// Why.
         reason: String,
     },
+    /// `AWS_CA_BUNDLE` cannot be used.
+    #[error("cannot open \"{url}\": AWS_CA_BUNDLE \"{file}\": {reason}")]
+    BadCertificates {
+        /// The object.
+        url: String,
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// More objects than one listing takes.
     #[error("more than {limit} objects below \"{url}\"")]
     TooManyObjects {
@@ -95,6 +105,16 @@ pub enum StorageError {
         url: String,
         /// The limit.
         limit: usize,
+    },
+    /// Nobody answers at the store's address.
+    #[error("could not read or write \"{url}\": {endpoint} cannot be reached: {reason}")]
+    Unreachable {
+        /// The object.
+        url: String,
+        /// The store's address.
+        endpoint: String,
+        /// The last cause.
+        reason: String,
     },
     /// The store failed.
     #[error("could not read or write \"{url}\": {}", brief(source))]
@@ -109,9 +129,9 @@ pub enum StorageError {
 impl ReportError for StorageError {
     fn sqlstate(&self) -> SqlState {
         match self {
-            Self::NotFound { .. } | Self::AlreadyExists { .. } | Self::Io { .. } => SqlState::IO_ERROR,
+            Self::NotFound { .. } | Self::AlreadyExists { .. } | Self::Unreachable { .. } | Self::Io { .. } => SqlState::IO_ERROR,
             Self::BadUrl { .. } => SqlState::FEATURE_NOT_SUPPORTED,
-            Self::BadProperty { .. } | Self::BadProfile { .. } => SqlState::CONFIG_FILE_ERROR,
+            Self::BadProperty { .. } | Self::BadProfile { .. } | Self::BadCertificates { .. } => SqlState::CONFIG_FILE_ERROR,
             Self::Refused { refusal: Refusal::AccessDenied, .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Self::Refused { .. } => SqlState::IO_ERROR,
             Self::Credentials { report, .. } => report.sqlstate,
@@ -124,10 +144,18 @@ impl ReportError for StorageError {
             Self::Refused { refusal, .. } => Some(refusal.hint().to_owned()),
             Self::Credentials { report, .. } => report.hint.clone(),
             Self::BadProfile { .. } => Some("Set s3.access-key-id and s3.secret-access-key, or another AWS_PROFILE.".to_owned()),
+            Self::Unreachable { reason, .. } if reason.contains("certificate") => Some(
+                "AWS_CA_BUNDLE, or SSL_CERT_FILE, names a file with the certificate of the authority that signed the store's.".to_owned(),
+            ),
+            Self::Unreachable { .. } => Some(
+                "Check s3.endpoint of the catalog, or AWS_ENDPOINT_URL_S3; without either, and s3.region, buckets are looked for at AWS."
+                    .to_owned(),
+            ),
             Self::NotFound { .. }
             | Self::AlreadyExists { .. }
             | Self::BadUrl { .. }
             | Self::BadProperty { .. }
+            | Self::BadCertificates { .. }
             | Self::OutOfRange { .. }
             | Self::TooLarge { .. }
             | Self::TooManyBuckets { .. }

@@ -11,6 +11,7 @@
 //! Reads are one GET each: sizes come from the answer, never from a HEAD; existence is learned by reading.
 
 mod conditional_put;
+mod container;
 mod counting;
 mod error;
 mod profile;

@@ -75,7 +75,10 @@ impl StorageError {
         match error {
             Error::NotFound { .. } => Self::NotFound { url: url.to_owned() },
             Error::AlreadyExists { .. } => Self::AlreadyExists { url: url.to_owned() },
-            source => Self::Io { url: url.to_owned(), source },
+            source => match unreached(&source) {
+                Some((endpoint, reason)) => Self::Unreachable { url: url.to_owned(), endpoint, reason },
+                None => Self::Io { url: url.to_owned(), source },
+            },
         }
     }
 }
@@ -100,17 +103,34 @@ fn refusal(error: &Error) -> Option<(Refusal, String)> {
     if text.contains("incorrectly configured region") {
         return Some((Refusal::WrongRegion, "it redirects without saying where to".to_owned()));
     }
-    if text.contains("169.254.169.254") || text.contains("169.254.170.2") {
+    if ["169.254.169.254", "169.254.170.2", "/latest/api/token"].iter().any(|place| text.contains(place)) {
         return Some((
             Refusal::NoCredentials,
             "neither the configuration nor the environment has any, and this machine has none of its own".to_owned(),
         ));
+    }
+    if text.contains("the container's agent gives no") || text.contains("token file '") {
+        return Some((Refusal::NoCredentials, brief(error)));
     }
     match error {
         Error::PermissionDenied { .. } => Some((Refusal::AccessDenied, "403 Forbidden".to_owned())),
         Error::Unauthenticated { .. } => Some((Refusal::UnknownKey, "401 Unauthorized".to_owned())),
         _ => None,
     }
+}
+
+/// The address that no connection could be made to, and why; none if that is not what went wrong.
+fn unreached(error: &Error) -> Option<(String, String)> {
+    let text = chain(error);
+    if !text.contains("client error (Connect)") {
+        return None;
+    }
+    let endpoint = text.split_whitespace().find_map(|word| url::Url::parse(word).ok().filter(|url| url.has_host()))?;
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    Some((endpoint.origin().ascii_serialization(), cause.to_string()))
 }
 
 /// The store's words as one line: S3's own where it has some.

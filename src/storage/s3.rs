@@ -1,7 +1,9 @@
 //! One S3 bucket from properties by pyiceberg's names, over the environment's AWS chain.
 //!
 //! What no property says comes from where every AWS client looks, in their order: `AWS_…` variables, web identity, the
-//! profile's files, container and instance metadata. Retries are bounded in number and in time, so that a dead endpoint is an
+//! profile's files, container and instance metadata. The environment's names are those that AWS documents, some of which object_store
+//! spells otherwise or does not know: `AWS_CA_BUNDLE`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`, `AWS_EC2_METADATA_DISABLED`, and a container's
+//! agent without a token file (`container`). Retries are bounded in number and in time, so that a dead endpoint is an
 //! error within the statement's patience; whoever waits for less drops the request, and its retries with it. A property that
 //! nobody reads is refused: a misspelt credential must not mean "anonymous".
 
@@ -9,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
-use object_store::{ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
+use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
 
+use super::container::ContainerCredentials;
 use super::profile::{Profile, ProfileCredentials, ProfileFiles};
 use super::vended::OfPrefix;
-use super::{StorageError, StorageProperties};
+use super::{Refusal, StorageError, StorageProperties};
 
 /// The properties that [`open`] reads.
 const KNOWN: &[&str] = &[
@@ -87,9 +90,10 @@ pub(super) fn open(
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
         .with_retry(RetryConfig { max_retries: 5, retry_timeout: request / 2, ..RetryConfig::default() })
-        .with_client_options(
-            ClientOptions::new().with_connect_timeout(time(CONNECT_TIMEOUT, 5)).with_timeout(request).with_allow_http(true),
-        );
+        .with_client_options(client_options(url, time(CONNECT_TIMEOUT, 5), request)?);
+    if let Some(metadata) = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") {
+        builder = builder.with_metadata_endpoint(metadata.trim_end_matches('/'));
+    }
     let mut endpoint = get("s3.endpoint").map(str::to_owned);
     let mut region = get("s3.region").or_else(|| get("client.region")).map(str::to_owned);
     if let Some(vended) = vended {
@@ -118,8 +122,10 @@ pub(super) fn open(
                     builder.with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file).with_config(AmazonS3ConfigKey::RoleArn, role);
             }
             // It is about other things; the machine's own credentials are next in line.
-            (None, None) => {}
+            (None, None) => builder = of_the_machine(url, builder)?,
         }
+    } else {
+        builder = of_the_machine(url, builder)?;
     }
     let virtual_hosted =
         flag("s3.force-virtual-addressing").unwrap_or_else(|| flag("s3.path-style-access").is_some_and(|path_style| !path_style));
@@ -148,6 +154,45 @@ fn profile(name: Option<&str>, environment: &AmazonS3Builder) -> Result<Option<(
     };
     let Some(files) = ProfileFiles::of_environment(variable) else { return Ok(None) };
     Ok(files.read()?.map(|profile| (files, profile)))
+}
+
+/// What the environment itself does not give, a container's agent or the machine may. Where the machine may not be asked and there is
+/// nothing else, that is an error now: object_store would ask it all the same.
+fn of_the_machine(url: &str, builder: AmazonS3Builder) -> Result<AmazonS3Builder, StorageError> {
+    let has = |key| builder.get_config_value(&key).is_some();
+    let identity = has(AmazonS3ConfigKey::WebIdentityTokenFile) && has(AmazonS3ConfigKey::RoleArn);
+    if has(AmazonS3ConfigKey::AccessKeyId) || identity || has(AmazonS3ConfigKey::ContainerCredentialsRelativeUri) {
+        return Ok(builder);
+    }
+    let none = |reason: String| StorageError::Refused { url: url.to_owned(), refusal: Refusal::NoCredentials, reason };
+    if let Some(agent) = ContainerCredentials::of_environment(variable).map_err(none)? {
+        return Ok(builder.with_credentials(Arc::new(agent)));
+    }
+    let skipped = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true");
+    let disabled = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if disabled && !skipped && !has(AmazonS3ConfigKey::ContainerCredentialsFullUri) {
+        return Err(none("there are none, and AWS_EC2_METADATA_DISABLED forbids to ask this machine for its own".to_owned()));
+    }
+    Ok(builder)
+}
+
+/// A variable of the environment, if it says something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn client_options(url: &str, connect: Duration, request: Duration) -> Result<ClientOptions, StorageError> {
+    let mut options = ClientOptions::new().with_connect_timeout(connect).with_timeout(request).with_allow_http(true);
+    if let Some(file) = variable("AWS_CA_BUNDLE") {
+        let bad = |reason: String| StorageError::BadCertificates { url: url.to_owned(), file: file.clone(), reason };
+        let pem = std::fs::read(&file).map_err(|error| bad(error.to_string()))?;
+        let certificates = Certificate::from_pem_bundle(&pem).map_err(|_| bad("it is not PEM".to_owned()))?;
+        if certificates.is_empty() {
+            return Err(bad("it holds no certificate".to_owned()));
+        }
+        options = certificates.into_iter().fold(options, ClientOptions::with_root_certificate);
+    }
+    Ok(options)
 }
 
 /// `https://host:port` with the bucket as the first label of its host.

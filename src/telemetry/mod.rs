@@ -27,16 +27,21 @@ static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 
 /// Changes what is logged from now on; whether it did.
 pub fn set_level(level: &str) -> bool {
-    match (SET_FILTER.get(), EnvFilter::try_new(level)) {
+    match (SET_FILTER.get(), filter(level)) {
         (Some(set_filter), Ok(filter)) => set_filter(filter),
         _ => false,
     }
 }
 
+/// At `info`, a store that is down would be five lines a request, beside the one of the statement that needed it.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(if level == "info" { "info,object_store=warn" } else { level })
+}
+
 /// Starts the log. A second call in one process changes nothing: the first one stays.
 pub fn start(config: &TelemetryConfig) {
     // The level was checked when the configuration was loaded.
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = match config.format {
         LogFormat::Text => {

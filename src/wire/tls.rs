@@ -22,6 +22,9 @@ use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use crate::config::TlsConfig;
 use crate::error::{ReportError, SqlState};
 
+/// HTTP's name in ALPN.
+const HTTP: &[u8] = b"http/1.1";
+
 /// The protocol's name in ALPN.
 pub(super) const ALPN: &[u8] = b"postgresql";
 
@@ -100,6 +103,8 @@ impl ReportError for TlsError {
 pub(super) struct LoadedTls {
     /// The handshake.
     pub(super) acceptor: TlsAcceptor,
+    /// The same for HTTP.
+    http: TlsAcceptor,
     /// The certificate in PEM, to which SCRAM binds the channel.
     pub(super) certificate_pem: Arc<[u8]>,
 }
@@ -132,6 +137,11 @@ impl ServedTls {
         Ok(())
     }
 
+    /// What the next handshake of the HTTP listener is done with.
+    pub fn http(&self) -> TlsAcceptor {
+        self.loaded.read().http.clone()
+    }
+
     /// What the next handshake is done with.
     pub(super) fn current(&self) -> Arc<LoadedTls> {
         Arc::clone(&self.loaded.read())
@@ -161,8 +171,10 @@ impl LoadedTls {
             }
         };
         let mut server = builder.with_single_cert(chain, key).map_err(unusable)?;
+        server.alpn_protocols = vec![HTTP.to_vec()];
+        let http = TlsAcceptor::from(Arc::new(server.clone()));
         server.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(server)), certificate_pem: certificate_pem.into() })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(server)), http, certificate_pem: certificate_pem.into() })
     }
 }
 

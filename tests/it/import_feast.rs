@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{TestGateway, batch, schema};
+use crate::support::{PostgreSql, TestGateway, batch, schema};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/feast_repo")
@@ -90,6 +90,60 @@ fn a_repository_becomes_ddl_from_either_registry() {
     let printed = featgres(&["import-feast", folder.path().to_str().unwrap(), "--table", "shop_tags=lake.silver.tags"]);
     assert!(printed.status.success(), "{}", text(&printed.stderr));
     assert_eq!(sorted(&text(&printed.stdout)), sorted(EXPECTED));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_in_postgresql_says_the_same() {
+    let server = match PostgreSql::start() {
+        Ok(server) => server,
+        Err(why) => {
+            eprintln!("SKIPPED: a_registry_in_postgresql_says_the_same: {why}");
+            return;
+        }
+    };
+    let conninfo = format!("host={} port={} user={} dbname={}", server.address.ip(), server.address.port(), server.user, server.database);
+    // It listens before it is ready.
+    let (client, connection) = loop {
+        match tokio_postgres::connect(&conninfo, tokio_postgres::NoTls).await {
+            Err(error) if error.code().is_some_and(|code| code.code() == "57P03") => tokio::task::yield_now().await,
+            connected => break connected.unwrap(),
+        }
+    };
+    tokio::spawn(connection);
+    // The tables as Feast makes them there, with the rows that it wrote to SQLite.
+    let written = rusqlite::Connection::open(repository().join("data/registry.sqlite")).unwrap();
+    for (table, name, message) in [
+        ("entities", "entity_name", "entity_proto"),
+        ("feature_views", "feature_view_name", "feature_view_proto"),
+        ("stream_feature_views", "feature_view_name", "feature_view_proto"),
+        ("feature_services", "feature_service_name", "feature_service_proto"),
+        ("on_demand_feature_views", "feature_view_name", "feature_view_proto"),
+    ] {
+        let ddl = format!("CREATE TABLE {table} ({name} varchar(255), project_id varchar(255), {message} bytea)");
+        client.batch_execute(&ddl).await.unwrap();
+        let mut query = written.prepare(&format!("SELECT {name}, project_id, {message} FROM {table}")).unwrap();
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows: Vec<(String, String, Vec<u8>)> = rows.collect::<Result<_, _>>().unwrap();
+        for (name, project, bytes) in rows {
+            client.execute(&format!("INSERT INTO {table} VALUES ($1, $2, $3)"), &[&name, &project, &bytes]).await.unwrap();
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = |user: &str| {
+        let place = format!("{}:{}/{}", server.address.ip(), server.address.port(), server.database);
+        format!("project: asgard_features\nregistry:\n    registry_type: sql\n    path: postgresql+psycopg://{user}:pl4nt3d@{place}\n")
+    };
+    std::fs::write(folder.path().join("feature_store.yaml"), yaml(&server.user)).unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let import = |path: String| async move {
+        tokio::task::spawn_blocking(move || featgres(&["import-feast", &path, "--table", "shop_tags=lake.silver.tags"])).await.unwrap()
+    };
+    let printed = import(path.clone()).await;
+    assert!(printed.status.success(), "{}", text(&printed.stderr));
+    assert_eq!(sorted(&text(&printed.stdout)), sorted(EXPECTED));
+    std::fs::write(folder.path().join("feature_store.yaml"), yaml("nobody_here")).unwrap();
+    let refused = text(&import(path).await.stderr);
+    assert!(refused.contains("nobody_here") && !refused.contains("pl4nt3d"), "{refused}");
 }
 
 #[test]

@@ -106,12 +106,17 @@ async fn admit<'a>(shared: &'a Shared, headers: &HeaderMap) -> Result<(String, S
 }
 
 async fn read(shared: &Shared, body: Body) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(BODY_WITHIN, to_bytes(body, shared.max_body_size)).await {
+    whole(body, shared.max_body_size, BODY_WITHIN).await
+}
+
+/// All of a body, if it is no longer than that and there in time.
+pub(super) async fn whole(body: Body, max_body_size: usize, within: Duration) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(within, to_bytes(body, max_body_size)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             // The limit's error is not a type of its own that could be named; the other one is a broken connection.
             if std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit")) {
-                let message = format!("the body is longer than {} bytes", shared.max_body_size);
+                let message = format!("the body is longer than {max_body_size} bytes");
                 let report = Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
                     .hint("[http] max_body_size sets the limit; COPY FROM STDIN takes entity rows of any number.");
                 return Err(Refusal::with_status(StatusCode::PAYLOAD_TOO_LARGE, report));
@@ -119,7 +124,7 @@ async fn read(shared: &Shared, body: Body) -> Result<Bytes, Refusal> {
             Err(Report::new(SqlState::PROTOCOL_VIOLATION, "the body could not be read").into())
         }
         Err(_) => {
-            let report = Report::new(SqlState::PROTOCOL_VIOLATION, format!("the body did not arrive within {} s", BODY_WITHIN.as_secs()));
+            let report = Report::new(SqlState::PROTOCOL_VIOLATION, format!("the body did not arrive within {} s", within.as_secs()));
             Err(Refusal::with_status(StatusCode::REQUEST_TIMEOUT, report))
         }
     }

@@ -75,7 +75,7 @@ impl CatalogClient {
     /// Connects to nobody yet; a certificate bundle that cannot be read is an error now. `tokens` is where a
     /// `credential` is exchanged, unless the configuration says where, and the scope to ask for.
     pub fn new(config: &CatalogConfig, tokens: Option<(&str, &str)>) -> Result<Self, SourceError> {
-        let client = client(&config.name, config.login("ssl.cabundle").map(Path::new), config.timeout)?;
+        let client = http_client(&config.name, config.login("ssl.cabundle").map(Path::new), config.timeout)?;
         let login = Login::new(config, tokens.map(|(endpoint, _)| endpoint), tokens.map(|(_, scope)| scope))?;
         Ok(Self { catalog: config.name.clone(), client, timeout: config.timeout, login })
     }
@@ -190,7 +190,8 @@ async fn read(response: &mut reqwest::Response) -> Result<Bytes, Broken> {
     Ok(body.freeze())
 }
 
-fn client(catalog: &str, bundle: Option<&Path>, timeout: Duration) -> Result<Client, SourceError> {
+/// A client with the catalog's time limit that also trusts the certificates of this bundle.
+pub(in crate::source) fn http_client(catalog: &str, bundle: Option<&Path>, timeout: Duration) -> Result<Client, SourceError> {
     let bad = |reason: String| SourceError::BadSetting { catalog: catalog.to_owned(), reason };
     let mut builder = Client::builder()
         .user_agent(concat!("featgres/", env!("CARGO_PKG_VERSION")))

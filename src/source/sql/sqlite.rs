@@ -49,11 +49,10 @@ impl Database {
         Ok(connection)
     }
 
-    /// The condition that leaves out views, where the schema is new enough to tell.
-    fn tables_only(&self, connection: &Connection) -> Result<&'static str, SourceError> {
+    /// Whether the schema is new enough to tell views from tables.
+    fn is_typed(&self, connection: &Connection) -> Result<bool, SourceError> {
         let question = "SELECT 1 FROM pragma_table_info('iceberg_tables') WHERE name = 'iceberg_type'";
-        let typed = connection.query_row(question, [], |_| Ok(())).optional().map_err(|error| self.failed(&error))?.is_some();
-        Ok(if typed { "AND (iceberg_type IS NULL OR upper(iceberg_type) = 'TABLE')" } else { "" })
+        Ok(connection.query_row(question, [], |_| Ok(())).optional().map_err(|error| self.failed(&error))?.is_some())
     }
 
     fn names(&self, connection: &Connection, question: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<String>, SourceError> {
@@ -75,7 +74,7 @@ impl Database {
     }
 
     fn tables_on(&self, connection: &Connection, schema: &str) -> Result<Vec<String>, SourceError> {
-        let tables_only = self.tables_only(connection)?;
+        let tables_only = if self.is_typed(connection)? { "AND (iceberg_type IS NULL OR upper(iceberg_type) = 'TABLE')" } else { "" };
         let question = format!(
             "SELECT table_name FROM iceberg_tables WHERE catalog_name = ?1 AND table_namespace = ?2 {tables_only} ORDER BY table_name LIMIT ?3"
         );
@@ -89,17 +88,23 @@ impl Database {
     /// Where the table's metadata is now.
     pub(super) fn pointer(&self, ident: &TableIdent) -> Result<TablePointer, SourceError> {
         let connection = self.open()?;
-        let tables_only = self.tables_only(&connection)?;
+        let kind = if self.is_typed(&connection)? { "upper(iceberg_type)" } else { "NULL" };
         let question = format!(
-            "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3 {tables_only}"
+            "SELECT metadata_location, {kind} FROM iceberg_tables WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3"
         );
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?));
         let found = connection
-            .query_row(&question, params![self.catalog, ident.schema, ident.table], |row| row.get::<_, Option<String>>(0))
+            .query_row(&question, params![self.catalog, ident.schema, ident.table], row)
             .optional()
             .map_err(|error| self.failed(&error))?;
+        let other = |kind: &str| match kind {
+            "VIEW" => "a view".to_owned(),
+            other => format!("of type {other}"),
+        };
         match found {
-            Some(Some(metadata_location)) => Ok(TablePointer::at(metadata_location)),
-            Some(None) => Err(SourceError::CatalogFailed {
+            Some((_, Some(kind))) if kind != "TABLE" => Err(SourceError::NotATable { ident: ident.clone(), kind: other(&kind) }),
+            Some((Some(metadata_location), _)) => Ok(TablePointer::at(metadata_location)),
+            Some((None, _)) => Err(SourceError::CatalogFailed {
                 catalog: self.section.clone(),
                 reason: format!("table \"{ident}\" has no metadata location"),
             }),

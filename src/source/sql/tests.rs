@@ -77,7 +77,7 @@ async fn what_is_missing_is_named_with_what_there_is() {
     assert_eq!((error.sqlstate().code(), error.to_string().as_str()), ("42P01", "table \"lake.shop.ordrs\" does not exist"));
     assert_eq!(error.hint().unwrap(), "Perhaps you meant \"orders\".");
     let error = catalog.pointer(&ident("shop", "view")).await.unwrap_err();
-    assert_eq!(error.sqlstate().code(), "42P01");
+    assert_eq!((error.sqlstate().code(), error.to_string().as_str()), ("42809", "\"lake.shop.view\" is a view, not a table"));
     let error = catalog.pointer(&ident("shp", "orders")).await.unwrap_err();
     assert_eq!((error.sqlstate().code(), error.hint().unwrap().as_str()), ("3F000", "Perhaps you meant \"shop\"."));
     let error = catalog.tables("elsewhere").await.unwrap_err();

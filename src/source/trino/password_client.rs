@@ -1,10 +1,12 @@
 //! Trino through `prusto`: without a login, or by user and password over TLS.
 //!
 //! Its own loop over pages knows no limits, so only its single requests are used. It reads the rows of a page as dynamic
-//! values; a page whose rows do not fit their columns reads as one without rows, which no question of ours mistakes for an
-//! answer. It speaks TLS by its own older rustls, with Mozilla's roots and what `ssl.cabundle` adds.
+//! values; a page whose columns or rows it does not understand reads as one without either, so columns are what is looked for
+//! (`statement`). It speaks TLS by its own older rustls, with Mozilla's roots and what `ssl.cabundle` adds. It cannot cancel a
+//! query, so that one request is ours.
 
 use std::fmt;
+use std::path::Path;
 
 use async_trait::async_trait;
 use prusto::auth::Auth;
@@ -13,15 +15,22 @@ use prusto::ssl::Ssl;
 use prusto::{Client, ClientBuilder, QueryResult, Row};
 use url::Url;
 
-use super::statement::{ClientError, Page, QueryFailure, TrinoClient, causes, transport};
-use crate::config::CatalogConfig;
+use super::statement::{ClientError, Page, QueryFailure, TrinoClient, cancelled, causes, transport};
+use crate::config::{CatalogConfig, Secret};
 use crate::source::SourceError;
+use crate::source::http::http_client;
 
 /// Who asks where Trino wants no password and no name was given.
 const DEFAULT_USER: &str = "featgres";
 
 /// A client of `prusto`.
-pub(super) struct PasswordClient(Client);
+pub(super) struct PasswordClient {
+    client: Client,
+    /// For cancelling.
+    plain: reqwest::Client,
+    user: String,
+    password: Option<Secret>,
+}
 
 impl fmt::Debug for PasswordClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,23 +56,34 @@ impl PasswordClient {
             let certificate = Ssl::read_pem(&file).map_err(|error| bad(format!("ssl.cabundle: {error}")))?;
             builder = builder.ssl(Ssl { root_cert: Some(certificate) });
         }
-        builder.build().map(Self).map_err(|error| bad(error.to_string()))
+        let client = builder.build().map_err(|error| bad(error.to_string()))?;
+        let plain = http_client(&config.name, config.login("ssl.cabundle").map(Path::new), config.timeout)?;
+        Ok(Self { client, plain, user: user.to_owned(), password: config.login("password").map(Secret::new) })
     }
 }
 
 #[async_trait]
 impl TrinoClient for PasswordClient {
     async fn submit(&self, sql: &str) -> Result<Page, ClientError> {
-        self.0.get::<Row>(sql.to_owned()).await.map(page).map_err(client_error)
+        self.client.get::<Row>(sql.to_owned()).await.map(page).map_err(client_error)
     }
 
     async fn page(&self, url: &str) -> Result<Page, ClientError> {
-        self.0.get_next::<Row>(url).await.map(page).map_err(client_error)
+        self.client.get_next::<Row>(url).await.map(page).map_err(client_error)
+    }
+
+    async fn cancel(&self, url: &str) -> Result<(), ClientError> {
+        let mut request = self.plain.delete(url).header("X-Trino-User", &self.user);
+        if let Some(password) = &self.password {
+            request = request.basic_auth(&self.user, Some(password.expose()));
+        }
+        cancelled(request).await
     }
 }
 
 fn page(result: QueryResult<Row>) -> Page {
     Page {
+        understood: result.data_set.is_some(),
         rows: result.data_set.map(|rows| rows.into_vec().into_iter().map(Row::into_json).collect()).unwrap_or_default(),
         next: result.next_uri,
         failure: result.error.map(|error| QueryFailure { name: error.error_name, message: error.message }),

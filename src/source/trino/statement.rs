@@ -9,8 +9,13 @@
 //! at once: others wait for it behind this statement.
 //!
 //! The next page must be on the same host, and on TLS if the first was: the login goes along with each request.
+//!
+//! Whoever stops waiting (a time limit, a cancelled statement, a client that is gone) drops the question, and Trino is told to stop
+//! working on it. That is one request in the background, whose outcome nobody waits for: Trino forgets queries that nobody
+//! asks about after some minutes anyway.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +34,8 @@ const MOST_PAGES: usize = 2_000;
 const MOST_INTERRUPTIONS: usize = 3;
 /// Between two attempts, at first and at the most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How long Trino may take to hear that an answer is not wanted any more.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 /// Of a text from Trino in our errors.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -37,6 +44,8 @@ const LONGEST_MESSAGE: usize = 500;
 pub(super) struct Page {
     /// Its rows.
     pub rows: Vec<Vec<Value>>,
+    /// Whether the client library understood the columns and rows of it; before Trino knows the columns, there is nothing to understand.
+    pub understood: bool,
     /// Where the next page is.
     pub next: Option<String>,
     /// Why the question failed.
@@ -89,6 +98,8 @@ pub(super) trait TrinoClient: fmt::Debug + Send + Sync {
     async fn submit(&self, sql: &str) -> Result<Page, ClientError>;
     /// The page at this address.
     async fn page(&self, url: &str) -> Result<Page, ClientError>;
+    /// The answer that would go on at this address is not wanted any more.
+    async fn cancel(&self, url: &str) -> Result<(), ClientError>;
 }
 
 /// Why there are no rows.
@@ -106,7 +117,7 @@ pub(super) struct Statements {
     pub(super) section: String,
     pub(super) endpoint: Url,
     pub(super) timeout: Duration,
-    pub(super) client: Box<dyn TrinoClient>,
+    pub(super) client: Arc<dyn TrinoClient>,
 }
 
 /// Why an attempt gave no rows.
@@ -130,9 +141,9 @@ impl Statements {
         {
             return Err(bad(&format!("{key} is never sent without TLS: uri must begin with https://")));
         }
-        let client: Box<dyn TrinoClient> = match secret {
-            Some("jwt" | "credential") => Box::new(TokenClient::open(config, &endpoint)?),
-            _ => Box::new(PasswordClient::open(config, &endpoint)?),
+        let client: Arc<dyn TrinoClient> = match secret {
+            Some("jwt" | "credential") => Arc::new(TokenClient::open(config, &endpoint)?),
+            _ => Arc::new(PasswordClient::open(config, &endpoint)?),
         };
         Ok(Self { section: config.name.clone(), endpoint, timeout: config.timeout, client })
     }
@@ -173,18 +184,33 @@ impl Statements {
     }
 
     async fn attempt(&self, sql: &str, most: usize) -> Result<Vec<Vec<Value>>, Attempt> {
+        let mut running = Running { client: &self.client, next: None };
         let mut page = self.client.submit(sql).await.map_err(Attempt::Client)?;
-        let mut rows = Vec::new();
+        let (mut rows, mut understood) = (Vec::new(), false);
         for _ in 0..MOST_PAGES {
             if let Some(failure) = page.failure {
+                running.next = None;
                 return Err(Attempt::Query(failure));
             }
+            // Columns come with every page from the first that has them. One that lacks them had something on it that was
+            // not understood, and an answer without its rows would be a shorter list of tables, or an older table.
+            if understood && !page.understood {
+                return Err(Attempt::Client(ClientError::Malformed("one of its pages cannot be read".to_owned())));
+            }
+            understood |= page.understood;
             rows.append(&mut page.rows);
             if rows.len() > most {
                 return Err(Attempt::Source(self.failed(format!("Trino's answer has more than {most} rows"))));
             }
-            let Some(next) = page.next else { return Ok(rows) };
+            let Some(next) = page.next else {
+                running.next = None;
+                if !understood {
+                    return Err(Attempt::Client(ClientError::Malformed("it has no columns".to_owned())));
+                }
+                return Ok(rows);
+            };
             self.check_next(&next).map_err(Attempt::Source)?;
+            running.next = Some(next.clone());
             page = self.client.page(&next).await.map_err(Attempt::Client)?;
         }
         Err(Attempt::Source(self.failed(format!("Trino's answer does not end after {MOST_PAGES} pages"))))
@@ -234,6 +260,26 @@ impl Statements {
     }
 }
 
+/// A question that Trino works on for as long as `next` is some; with its drop, Trino is told to stop.
+struct Running<'a> {
+    client: &'a Arc<dyn TrinoClient>,
+    next: Option<String>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let (Some(url), Ok(runtime)) = (self.next.take(), tokio::runtime::Handle::try_current()) else { return };
+        let client = Arc::clone(self.client);
+        runtime.spawn(async move {
+            match tokio::time::timeout(CANCEL_WITHIN, client.cancel(&url)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(?error, "a query was not cancelled at Trino"),
+                Err(_) => tracing::debug!("a query was not cancelled at Trino in time"),
+            }
+        });
+    }
+}
+
 /// An HTTP status and what came with it, unless that is a page for browsers.
 fn said(status: u16, text: &str) -> String {
     let text = text.trim();
@@ -272,6 +318,15 @@ pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     match text.strip_prefix("error sending request for url (").and_then(|rest| rest.split_once("): ")) {
         Some((_, cause)) => cause.to_owned(),
         None => text,
+    }
+}
+
+/// Sends a request to cancel; any answer but a refusal is good, since a query that is over is not there any more.
+pub(super) async fn cancelled(request: reqwest::RequestBuilder) -> Result<(), ClientError> {
+    let answer = request.send().await.map_err(|error| transport(error.is_connect(), error.is_timeout(), causes(&error)))?;
+    match answer.status().as_u16() {
+        status @ (401 | 403 | 500..) => Err(ClientError::Status(status, String::new())),
+        _ => Ok(()),
     }
 }
 

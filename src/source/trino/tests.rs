@@ -10,10 +10,11 @@ use super::*;
 use crate::error::{ReportError, SqlState};
 
 /// Answers by the beginning of the question, in order; the last one of a kind stays.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Script {
     answers: Mutex<Vec<(&'static str, VecDeque<Answer>)>>,
     asked: Mutex<Vec<String>>,
+    cancelled: tokio::sync::broadcast::Sender<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ enum Answer {
     Failure(&'static str),
     Client(ClientError),
     GoesOnAt(&'static str),
+    /// A row, and more at this address.
+    Page(&'static str),
     Forever,
     Never,
 }
@@ -36,7 +39,7 @@ struct Scripted(Arc<Script>);
 impl Scripted {
     fn new(answers: Answers) -> Self {
         let answers = answers.into_iter().map(|(question, answers)| (question, answers.into())).collect();
-        Self(Arc::new(Script { answers: Mutex::new(answers), ..Script::default() }))
+        Self(Arc::new(Script { answers: Mutex::new(answers), asked: Mutex::default(), cancelled: tokio::sync::broadcast::channel(8).0 }))
     }
 
     fn asked(&self) -> Vec<String> {
@@ -60,21 +63,37 @@ impl TrinoClient for Scripted {
         match answer {
             Answer::Rows(rows) => {
                 let rows = rows.into_iter().map(|row| row.into_iter().map(str::to_owned).collect()).collect();
-                Ok(Page { rows: cells(rows), ..Page::default() })
+                Ok(Page { rows: cells(rows), understood: true, ..Page::default() })
             }
-            Answer::Owned(files) => Ok(Page { rows: cells(files.into_iter().map(|file| vec![file]).collect()), ..Page::default() }),
+            Answer::Owned(files) => {
+                Ok(Page { rows: cells(files.into_iter().map(|file| vec![file]).collect()), understood: true, ..Page::default() })
+            }
             Answer::Failure(name) => {
                 Ok(Page { failure: Some(QueryFailure { name: name.into(), message: format!("{name} it is") }), ..Page::default() })
             }
             Answer::Client(error) => Err(error),
             Answer::GoesOnAt(url) => Ok(Page { next: Some(url.into()), ..Page::default() }),
-            Answer::Forever => Ok(Page { next: Some("http://trino:8080/again".into()), ..Page::default() }),
+            Answer::Page(url) => {
+                Ok(Page { rows: cells(vec![vec!["a".into()]]), understood: true, next: Some(url.into()), ..Page::default() })
+            }
+            Answer::Forever => Ok(Page { understood: true, next: Some("http://trino:8080/again".into()), ..Page::default() }),
             Answer::Never => std::future::pending().await,
         }
     }
 
     async fn page(&self, url: &str) -> Result<Page, ClientError> {
-        Ok(Page { next: Some(url.into()), ..Page::default() })
+        match url.rsplit('/').next() {
+            Some("unread") => Ok(Page { next: Some("http://trino:8080/read".into()), ..Page::default() }),
+            Some("read") => Ok(Page { rows: cells(vec![vec!["a".into()]]), understood: true, ..Page::default() }),
+            Some("never") => std::future::pending().await,
+            Some("lost") => Ok(Page::default()),
+            _ => Ok(Page { understood: true, next: Some(url.into()), ..Page::default() }),
+        }
+    }
+
+    async fn cancel(&self, url: &str) -> Result<(), ClientError> {
+        let _ = self.0.cancelled.send(url.to_owned());
+        Ok(())
     }
 }
 
@@ -86,7 +105,7 @@ fn catalog(client: &Scripted) -> TrinoCatalog {
             section: "lake".into(),
             endpoint: url::Url::parse("http://trino:8080").unwrap(),
             timeout: Duration::from_secs(2),
-            client: Box::new(client.clone()),
+            client: Arc::new(client.clone()),
         },
         listings: Listings::default(),
         pointer_lifetime: Duration::ZERO,
@@ -250,6 +269,44 @@ async fn lists_leave_views_out_and_are_asked_for_once() {
         assert_eq!(catalog.schemas().await.unwrap(), ["gold", "silver"]);
     }
     assert_eq!(client.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_that_was_not_understood_shortens_no_answer() {
+    let rows = |first: Answer| {
+        let client = Scripted::new(vec![(LOG, vec![first])]);
+        let catalog = catalog(&client);
+        async move { catalog.statements.rows("SELECT file FROM x", 10).await }
+    };
+    assert_eq!(rows(Answer::GoesOnAt("http://trino:8080/unread")).await.unwrap(), [["a"]], "queued, then an answer");
+    for (first, words) in [
+        (Answer::GoesOnAt("http://trino:8080/lost"), "it has no columns"),
+        (Answer::Page("http://trino:8080/lost"), "one of its pages cannot be read"),
+    ] {
+        match rows(first).await.unwrap_err() {
+            StatementError::Source(error) => assert!(error.to_string().contains(words), "{error}"),
+            StatementError::Query(failure) => panic!("{failure}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn trino_hears_of_every_answer_that_is_not_waited_for() {
+    let client = Scripted::new(vec![(LOG, vec![Answer::GoesOnAt("http://trino:8080/never")])]);
+    let mut cancelled = client.0.cancelled.subscribe();
+    let catalog = catalog(&client);
+    // The catalog's own time, then somebody who leaves.
+    assert!(catalog.statements.rows("SELECT file FROM x", 10).await.is_err());
+    assert_eq!(cancelled.recv().await.unwrap(), "http://trino:8080/never");
+    let left = tokio::time::timeout(Duration::from_millis(100), catalog.statements.rows("SELECT file FROM x", 10)).await;
+    assert!(left.is_err());
+    assert_eq!(cancelled.recv().await.unwrap(), "http://trino:8080/never");
+    // An answer that ended is nothing to cancel.
+    let whole = Scripted::new(vec![(LOG, vec![Answer::GoesOnAt("http://trino:8080/read")])]);
+    let mut cancelled = whole.0.cancelled.subscribe();
+    super::tests::catalog(&whole).statements.rows("SELECT file FROM x", 10).await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(cancelled.try_recv().is_err());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! when Trino no longer takes it. The user is the token's unless `user` says otherwise: an empty header leaves it to Trino.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,9 +16,10 @@ use trino_rust_client::ssl::Ssl;
 use trino_rust_client::{Client, ClientBuilder, QueryResult, Row};
 use url::Url;
 
-use super::statement::{ClientError, Page, QueryFailure, TrinoClient, causes, transport};
+use super::statement::{ClientError, Page, QueryFailure, TrinoClient, cancelled, causes, transport};
 use crate::config::CatalogConfig;
 use crate::source::SourceError;
+use crate::source::http::http_client;
 use crate::source::oauth2::ClientCredentials;
 
 /// A client of `trino-rust-client`.
@@ -26,6 +28,8 @@ pub(super) struct TokenClient {
     /// How clients are made: each is bound to its token.
     template: Template,
     current: Mutex<Option<(String, Arc<Client>)>>,
+    /// For cancelling: the library asks for it by another address, which needs more rights.
+    plain: reqwest::Client,
 }
 
 /// Where the token comes from.
@@ -80,7 +84,8 @@ impl TokenClient {
             timeout: config.timeout,
             ssl,
         };
-        let client = Self { login, template, current: Mutex::new(None) };
+        let plain = http_client(&config.name, config.login("ssl.cabundle").map(Path::new), config.timeout)?;
+        let client = Self { login, template, current: Mutex::new(None), plain };
         if let Login::Given(token) = &client.login {
             // What cannot be a client is said at the start.
             client.template.build(token).map_err(|error| bad(error.to_string()))?;
@@ -142,6 +147,11 @@ impl TrinoClient for TokenClient {
     async fn page(&self, url: &str) -> Result<Page, ClientError> {
         self.ask(Request::Page(url)).await
     }
+
+    async fn cancel(&self, url: &str) -> Result<(), ClientError> {
+        let (token, _) = self.client(None).await?;
+        cancelled(self.plain.delete(url).header("X-Trino-User", &self.template.user).bearer_auth(token)).await
+    }
 }
 
 async fn send(client: &Client, request: Request<'_>) -> Result<Page, ClientError> {
@@ -160,7 +170,7 @@ fn page(result: QueryResult<Row>) -> Result<Page, ClientError> {
         Some(QueryResultData::Spooled(_)) => return Err(ClientError::Malformed("rows by the spooling protocol".to_owned())),
     };
     let failure = result.error.map(|error| QueryFailure { name: error.error_name, message: error.message });
-    Ok(Page { rows, next: result.next_uri, failure })
+    Ok(Page { rows, understood: true, next: result.next_uri, failure })
 }
 
 fn client_error(error: Error) -> ClientError {

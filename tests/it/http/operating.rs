@@ -1,5 +1,7 @@
 //! `/metrics`, `/healthz`, `/readyz`, and what statements cost.
 
+use featgres::config::{AuthMethod, Secret};
+
 use super::{gateway, get, get_json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,6 +15,7 @@ async fn metrics_count_what_happened() {
     let rows =
         client.query("SELECT * FROM get_latest_features((SELECT 1::bigint AS customer_id), ARRAY['v:total_orders'])", &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
+    client.simple_query("SELECT total_orders FROM v").await.unwrap();
     client.simple_query("SELECT * FROM nowhere").await.unwrap_err();
     client.simple_query("SELEC 1").await.unwrap_err();
     let (status, text) = get(&gateway, "/metrics").await;
@@ -23,13 +26,13 @@ async fn metrics_count_what_happened() {
     };
     assert_eq!(value("featgres_connections_admitted_total"), 1.0);
     assert_eq!(value("featgres_connections_open"), 1.0);
-    assert_eq!(value("featgres_statements_total"), 3.0);
+    assert_eq!(value("featgres_statements_total"), 4.0);
     assert_eq!(value("featgres_errors_total{sqlstate=\"42P01\"}"), 1.0);
     assert_eq!(value("featgres_errors_total{sqlstate=\"42601\"}"), 1.0);
     assert_eq!(value("featgres_registry_version"), 1.0);
     assert!(value("featgres_data_files_read_total") >= 1.0);
     assert!(value("featgres_data_read_bytes_total") > 0.0);
-    for phase in ["statement", "planning", "discovery", "join", "encode", "first_row"] {
+    for phase in ["statement", "planning", "discovery", "scan", "join", "encode", "first_row"] {
         assert!(value(&format!("featgres_{phase}_seconds_count")) >= 1.0, "{phase}");
     }
 }
@@ -54,6 +57,40 @@ async fn readiness_names_what_is_down_and_ends_with_the_gateway() {
     assert_eq!((status, body["status"].as_str()), (503, Some("stopping")));
     let (status, body) = get_json(&gateway, "/feast/status").await;
     assert_eq!((status, body["error"]["sqlstate"].as_str()), (503, Some("57P01")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_passwords_are_for_the_gateway_alone() {
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, secret] = [("cert.pem", key.cert.pem()), ("key.pem", key.signing_key.serialize_pem())].map(|(name, pem)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path
+    });
+    let gateway = gateway(|config| {
+        config.http.tls = true;
+        config.tls = Some(featgres::config::TlsConfig { cert, key: secret, ..Default::default() });
+        config.auth.method = AuthMethod::ScramSha256;
+        config.auth.users.insert("alice".to_owned(), Secret::new(featgres::wire::hash_password("pw")));
+    })
+    .await;
+    let trusting = reqwest::Client::builder()
+        .add_root_certificate(reqwest::Certificate::from_pem(key.cert.pem().as_bytes()).unwrap())
+        .build()
+        .unwrap();
+    let url = gateway.url("/feast/status").replace("http:", "https:");
+    let answer = trusting.get(&url).basic_auth("alice", Some("pw")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["num_feature_views"], 0);
+    assert_eq!(trusting.get(&url).basic_auth("alice", Some("no")).send().await.unwrap().status().as_u16(), 401);
+    // Nothing is said in the clear, and a client that does not know the authority does not say its password.
+    assert!(reqwest::get(gateway.url("/metrics")).await.is_err());
+    assert!(reqwest::get(&url).await.is_err());
+    // A client that never shakes hands is in nobody's way.
+    let _silent = tokio::net::TcpStream::connect(gateway.http.unwrap()).await.unwrap();
+    assert_eq!(trusting.get(url.replace("/feast/status", "/healthz")).send().await.unwrap().status().as_u16(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

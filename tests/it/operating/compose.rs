@@ -1,6 +1,6 @@
 //! `docker-compose.yml` and what it names, without a Docker engine: that it says what Compose understands, that everything it points
 //! to is there, and that the gateway's environment is a configuration. The same services and seed run for real in the tests of
-//! sources, where they can be had.
+//! sources (`sources::compose`), where they can be had.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

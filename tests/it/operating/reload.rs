@@ -3,7 +3,7 @@
 use featgres::wire::hash_password;
 use tokio_postgres::NoTls;
 
-use super::Serving;
+use crate::support::Serving;
 
 fn config(user: &str, password: &str, level: &str) -> String {
     format!(

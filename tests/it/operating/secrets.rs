@@ -3,7 +3,7 @@
 use featgres::wire::hash_password;
 use tokio_postgres::NoTls;
 
-use super::{Serving, featgres};
+use crate::support::{Serving, featgres};
 
 /// Every secret holds this.
 const MARK: &str = "pl4nt3d";

@@ -126,6 +126,51 @@ async fn each_fault_fails_in_time_and_passes_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trino_stops_working_for_a_statement_that_ends() {
+    let trino = FakeTrino::start().await;
+    let gateway = gateway(&trino, Duration::ZERO).await;
+    let client = gateway.connect().await;
+    let question = "SELECT count(*) FROM lake.gold.labels";
+    trino.set(Fault::Working);
+    // A limit of the statement's, a limit of the catalog's, and somebody who cancels.
+    client.batch_execute("SET statement_timeout = '300ms'").await.expect("a setting");
+    assert_eq!(code(client.simple_query(question).await), "57014");
+    trino.cancelled(1).await;
+    client.batch_execute("RESET statement_timeout").await.expect("a setting");
+    assert_eq!(code(client.simple_query(question).await), "HV00N");
+    trino.cancelled(2).await;
+    trino.questions();
+    let cancelled = tokio::join!(client.simple_query(question), async {
+        while trino.questions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        client.cancel_token().cancel_query(tokio_postgres::NoTls).await.expect("a request to cancel");
+    });
+    assert_eq!(code(cancelled.0), "57014");
+    let pages = trino.cancelled(3).await;
+    assert!(pages.iter().all(|page| page.starts_with("/v1/statement/executing/")), "{pages:?}");
+    trino.set(Fault::None);
+    assert_eq!(texts(&client, question).await, ["8"]);
+    assert_eq!(trino.cancelled(3).await.len(), 3, "what ends by itself is not cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_whole_or_an_error() {
+    let trino = FakeTrino::start().await;
+    let gateway = gateway(&trino, Duration::ZERO).await;
+    let client = gateway.connect().await;
+    let tables: Vec<String> = (0..5_432).map(|number| format!("t{number:05}")).collect();
+    trino.list(tables.clone());
+    assert_eq!(texts(&client, "SHOW TABLES FROM lake.many").await, tables);
+    let error = client.simple_query("SELECT * FROM lake.many.t05431x").await.expect_err("no such table");
+    assert_eq!(error.code().map(|code| code.code()), Some("3F000"), "{error:?}");
+    // Rows that the client library does not understand, and does not complain about.
+    trino.set(Fault::Garbled);
+    assert_eq!(code(client.simple_query("SHOW TABLES FROM lake.gold").await), "HV000");
+    assert_eq!(code(client.simple_query("SELECT count(*) FROM lake.gold.labels").await), "HV000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_coordinator_that_starts_is_waited_for() {
     let trino = FakeTrino::start().await;
     let gateway = gateway(&trino, Duration::ZERO).await;

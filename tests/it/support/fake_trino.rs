@@ -19,6 +19,8 @@ pub enum Fault {
     Unavailable,
     /// It takes the request and says nothing.
     Hanging,
+    /// It takes the question, and its next page never comes.
+    Working,
     /// The answer breaks off within its body.
     Cut,
     /// The answer is no JSON.
@@ -29,6 +31,8 @@ pub enum Fault {
     StartingUp,
     /// Columns, and never a row.
     NoRows,
+    /// One page of rows is of a shape that is not Trino's.
+    Garbled,
 }
 
 /// A running fake.
@@ -46,6 +50,12 @@ struct State {
     questions: Mutex<Vec<String>>,
     requests: AtomicUsize,
     answers: Mutex<HashMap<usize, Answer>>,
+    /// How its pages name it.
+    base: Mutex<String>,
+    /// The pages that are not wanted any more.
+    cancelled: tokio::sync::watch::Sender<Vec<String>>,
+    /// Tables of a schema that nothing is behind.
+    listed: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,11 +83,14 @@ impl FakeTrino {
             questions: Mutex::default(),
             requests: AtomicUsize::new(0),
             answers: Mutex::default(),
+            base: Mutex::new(format!("http://127.0.0.1:{port}")),
+            cancelled: tokio::sync::watch::Sender::default(),
+            listed: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, port, Arc::clone(&shared)));
+                tokio::spawn(serve(socket, Arc::clone(&shared)));
             }
         });
         Self { port, state, task }
@@ -103,6 +116,22 @@ impl FakeTrino {
         *self.state.fault.lock() = fault;
     }
 
+    /// Is reached by this URL: what its pages name.
+    pub fn reached_as(&self, url: &str) {
+        url.clone_into(&mut self.state.base.lock());
+    }
+
+    /// Lists these tables in the schema `many`.
+    pub fn list(&self, tables: Vec<String>) {
+        *self.state.listed.lock() = tables;
+    }
+
+    /// Waits until so many answers were cancelled.
+    pub async fn cancelled(&self, many: usize) -> Vec<String> {
+        let mut cancelled = self.state.cancelled.subscribe();
+        cancelled.wait_for(|cancelled| cancelled.len() >= many).await.expect("it runs").clone()
+    }
+
     /// The questions since the last call.
     pub fn questions(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.questions.lock())
@@ -115,8 +144,11 @@ impl Drop for FakeTrino {
     }
 }
 
+/// Rows of a page.
+const ROWS_A_PAGE: usize = 1000;
+
 /// One connection, request after request.
-async fn serve(mut socket: TcpStream, port: u16, state: Arc<State>) {
+async fn serve(mut socket: TcpStream, state: Arc<State>) {
     let mut buffer = Vec::new();
     while let Some((head, body)) = request(&mut socket, &mut buffer).await {
         let fault = *state.fault.lock();
@@ -124,7 +156,14 @@ async fn serve(mut socket: TcpStream, port: u16, state: Arc<State>) {
         if head.starts_with("POST") {
             state.questions.lock().push(body.clone());
         }
+        if head.starts_with("DELETE") {
+            state.cancelled.send_modify(|cancelled| cancelled.push(path));
+            respond(&mut socket, "204 No Content", "").await;
+            continue;
+        }
+        let base = state.base.lock().clone();
         match fault {
+            Fault::Working if head.starts_with("GET") => std::future::pending::<()>().await,
             Fault::Hanging => std::future::pending::<()>().await,
             Fault::Unavailable => {
                 respond(&mut socket, "503 Service Unavailable", "<html>no healthy upstream</html>").await;
@@ -147,23 +186,33 @@ async fn serve(mut socket: TcpStream, port: u16, state: Arc<State>) {
             let answer = match fault {
                 Fault::StartingUp => Answer::Failure("SERVER_STARTING_UP", 65548, "Trino server is still initializing".to_owned()),
                 Fault::NoRows => Answer::Rows(vec!["file"], vec![]),
+                _ if body.contains("= 'many'") => listed(&state.listed.lock()),
                 _ => state.sqlite.lock().as_deref().map_or_else(|| missing("there is no catalog"), |sqlite| answer(sqlite, &body)),
             };
             state.answers.lock().insert(number, answer);
-            page(port, number, Some(0), None, &[], fault)
+            page(&base, number, Some(0), None, &[], fault)
         } else {
             let mut parts = path.rsplit('/').map(|part| part.parse::<usize>().unwrap_or_default());
             let (step, number) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let answer = state.answers.lock().get(&number).cloned();
             match (answer, step) {
-                _ if fault == Fault::Endless => page(port, number, Some(step + 1), None, &[], fault),
+                _ if fault == Fault::Endless => page(&base, number, Some(step + 1), None, &[], fault),
                 (None, _) => json!({}),
-                (Some(Answer::Failure(name, code, message)), _) => failure(port, number, name, code, &message),
-                (Some(Answer::Rows(..)), 0) => page(port, number, Some(1), None, &[], fault),
+                (Some(Answer::Failure(name, code, message)), _) => failure(&base, number, name, code, &message),
+                (Some(Answer::Rows(..)), 0) => page(&base, number, Some(1), None, &[], fault),
                 // Columns first, then the rows, then a page without either: as the real one does.
-                (Some(Answer::Rows(columns, _)), 1) => page(port, number, Some(2), Some(&columns), &[], fault),
-                (Some(Answer::Rows(columns, rows)), 2) => page(port, number, Some(3), Some(&columns), &rows, fault),
-                (Some(Answer::Rows(columns, _)), _) => page(port, number, None, Some(&columns), &[], fault),
+                (Some(Answer::Rows(columns, _)), 1) => page(&base, number, Some(2), Some(&columns), &[], fault),
+                // As many rows a page as the real one gives of short texts, or some of those.
+                (Some(Answer::Rows(columns, rows)), step) if (step - 2) * ROWS_A_PAGE < rows.len() => {
+                    let from = (step - 2) * ROWS_A_PAGE;
+                    let rows = &rows[from..rows.len().min(from + ROWS_A_PAGE)];
+                    let mut page = page(&base, number, Some(step + 1), Some(&columns), rows, fault);
+                    if fault == Fault::Garbled {
+                        page["data"] = json!({"rows": 1});
+                    }
+                    page
+                }
+                (Some(Answer::Rows(columns, _)), _) => page(&base, number, None, Some(&columns), &[], fault),
             }
         };
         respond(&mut socket, "200 OK", &page.to_string()).await;
@@ -196,8 +245,7 @@ async fn respond(socket: &mut TcpStream, status: &str, body: &str) {
     let _ = socket.write_all(text.as_bytes()).await;
 }
 
-fn page(port: u16, number: usize, next: Option<usize>, columns: Option<&[&'static str]>, rows: &[Vec<Value>], fault: Fault) -> Value {
-    let base = format!("http://127.0.0.1:{port}");
+fn page(base: &str, number: usize, next: Option<usize>, columns: Option<&[&'static str]>, rows: &[Vec<Value>], fault: Fault) -> Value {
     let state = if next.is_some() { "RUNNING" } else { "FINISHED" };
     let mut page = json!({"id": format!("q{number}"), "infoUri": format!("{base}/ui/query.html?q{number}")});
     if let Some(columns) = columns {
@@ -223,8 +271,8 @@ fn page(port: u16, number: usize, next: Option<usize>, columns: Option<&[&'stati
     page
 }
 
-fn failure(port: u16, number: usize, name: &str, code: i32, message: &str) -> Value {
-    let mut page = page(port, number, None, None, &[], Fault::None);
+fn failure(base: &str, number: usize, name: &str, code: i32, message: &str) -> Value {
+    let mut page = page(base, number, None, None, &[], Fault::None);
     page["stats"]["state"] = "FAILED".into();
     page["error"] = json!({"message": message, "errorCode": code, "errorName": name, "errorType": "USER_ERROR",
         "failureInfo": {"type": "io.trino.spi.TrinoException", "message": message, "suppressed": [], "stack": ["at somewhere"]}});
@@ -233,6 +281,11 @@ fn failure(port: u16, number: usize, name: &str, code: i32, message: &str) -> Va
 
 fn missing(message: &str) -> Answer {
     Answer::Failure("CATALOG_NOT_FOUND", 44, message.to_owned())
+}
+
+fn listed(tables: &[String]) -> Answer {
+    let rows = tables.iter().map(|table| vec![Value::from(table.as_str()), Value::from("BASE TABLE")]).collect();
+    Answer::Rows(vec!["table_name", "table_type"], rows)
 }
 
 /// What Trino would say of the tables in this SQLite catalog.
