@@ -44,5 +44,7 @@ pub mod pg_type;
 pub mod pg_format;
 // The time, replaceable in tests.
 pub mod clock;
+// The calendar as arithmetic.
+pub(crate) mod civil;
 // Log lines and counters.
 pub mod telemetry;

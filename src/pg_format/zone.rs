@@ -7,7 +7,7 @@
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
-use super::civil::{self, DAY_MICROS};
+use crate::civil::{self, DAY_MICROS};
 
 /// A time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

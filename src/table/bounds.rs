@@ -8,6 +8,7 @@
 use datafusion::common::ScalarValue;
 
 use super::scalar::scalar;
+use crate::civil;
 use crate::source::iceberg::{ContentFile, Datum, PartitionSpec, PrimitiveType, Transform};
 
 /// What is known of one column's values in some rows; every `None` is "not known".
@@ -204,15 +205,10 @@ fn time(units: i64, of: &PrimitiveType) -> Option<Datum> {
     })
 }
 
-/// Days from 1970-01-01 to the first of this month, counted from 1970-01 (Howard Hinnant's `days_from_civil`).
+/// Days from 1970-01-01 to the first of this month, counted from 1970-01; none for a month that no partition has.
 fn days_of_month(months: i64) -> Option<i64> {
-    let (year, month) = (months.div_euclid(12).checked_add(1970)?, months.rem_euclid(12) + 1);
-    let year = if month <= 2 { year.checked_sub(1)? } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era.checked_mul(146_097)?.checked_add(day_of_era)?.checked_sub(719_468)
+    let months = i64::from(i32::try_from(months).ok()?);
+    Some(civil::to_days(months.div_euclid(12) + 1970, months.rem_euclid(12) as u32 + 1, 1))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use arrow::datatypes::{
 use datafusion::logical_expr::{Expr, ScalarUDF, lit};
 
 use super::Builtin;
+use crate::civil;
 use crate::error::{Report, SqlState};
-use crate::pg_format::civil;
 use crate::pg_format::zone::Zone;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);

@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
+use crate::civil;
 use crate::error::{Report, SqlState};
-use crate::pg_format::civil;
 
 const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];

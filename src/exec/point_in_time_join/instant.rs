@@ -16,6 +16,7 @@ use datafusion::error::Result;
 use datafusion::scalar::ScalarValue;
 
 use super::error::JoinError;
+use crate::civil;
 
 /// Nanoseconds of a day.
 pub const NANOS_PER_DAY: i128 = 86_400_000_000_000;
@@ -142,10 +143,11 @@ pub fn is_infinite(value: i64, unit: Unit) -> bool {
 pub fn window_start(nanos: i128, interval: IntervalMonthDayNano) -> i128 {
     let (mut days, time) = (nanos.div_euclid(NANOS_PER_DAY), nanos.rem_euclid(NANOS_PER_DAY));
     if interval.months != 0 {
-        let (year, month, day) = civil_from_days(days);
-        let months = year * 12 + i128::from(month - 1) - i128::from(interval.months);
+        // Seconds of an `i64`, the widest unit, are 10^14 days.
+        let (year, month, day) = civil::from_days(days as i64);
+        let months = year * 12 + i64::from(month - 1) - i64::from(interval.months);
         let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
-        days = days_from_civil(year, month, day.min(days_in_month(year, month)));
+        days = i128::from(civil::to_days(year, month, day.min(civil::days_in_month(year, month))));
     }
     (days - i128::from(interval.days)) * NANOS_PER_DAY + time - i128::from(interval.nanoseconds)
 }
@@ -200,39 +202,6 @@ pub fn constant_instant(value: &ScalarValue) -> Result<(Unit, Option<i64>)> {
     }
     let unit = Unit::of_column(&data_type, "as_of")?;
     Ok((unit, Instants::try_new(&value.to_array()?)?.get(0)))
-}
-
-// The proleptic Gregorian calendar in closed form (Howard Hinnant, "chrono-compatible low-level date algorithms"), wide enough for
-// every second of an i64.
-
-fn civil_from_days(days: i128) -> (i128, u32, u32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
-    (year_of_era + era * 400 + i128::from(month <= 2), month, day)
-}
-
-fn days_from_civil(year: i128, month: u32, day: u32) -> i128 {
-    let year = year - i128::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted_month = i128::from((month + 9) % 12);
-    let day_of_year = (153 * shifted_month + 2) / 5 + i128::from(day) - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn days_in_month(year: i128, month: u32) -> u32 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year.rem_euclid(4) == 0 && (year.rem_euclid(100) != 0 || year.rem_euclid(400) == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
 }
 
 #[cfg(test)]

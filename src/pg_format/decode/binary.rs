@@ -5,8 +5,8 @@ use arrow::datatypes::i256;
 
 use super::scalar::{not_a_decimal, too_many_digits};
 use super::{Value, scalar, utf8};
+use crate::civil::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::error::{Report, SqlState};
-use crate::pg_format::civil::{DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::pg_type::PgType;
 
 /// PostgreSQL's own bound on dimensions.

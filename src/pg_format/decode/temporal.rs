@@ -6,8 +6,8 @@
 //! 22007; a month 13 is 22008.
 
 use super::{invalid_datetime, scalar};
+use crate::civil::{self, DAY_MICROS};
 use crate::error::{Report, SqlState};
-use crate::pg_format::civil::{self, DAY_MICROS};
 use crate::pg_format::zone::{self, Zone};
 use crate::pg_type::PgType;
 

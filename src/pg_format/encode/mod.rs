@@ -19,9 +19,7 @@ mod numeric;
 mod temporal;
 
 use arrow::array::{Array, AsArray, RecordBatch, RunArray, StringArray, StringBuilder};
-use arrow::datatypes::{
-    ArrowDictionaryKeyType, ArrowNativeType, DataType, Field, Int16Type, Int32Type, Int64Type, IntervalUnit, RunEndIndexType,
-};
+use arrow::datatypes::{DataType, Field, Int16Type, Int32Type, Int64Type, IntervalUnit, RunEndIndexType};
 
 use super::OutputSettings;
 use super::zone::Zone;
@@ -111,7 +109,7 @@ fn cell<'a>(array: &'a dyn Array, field: &Field, pg_type: PgType, format: Format
             array::array(array, pg_type, format, style)?
         }
         DataType::Struct(_) | DataType::Map(..) => json::document(array, field, pg_type, format, style)?,
-        DataType::Dictionary(key, _) => return dictionary(array, key, field, pg_type, format, style),
+        DataType::Dictionary(..) => return dictionary(array, field, pg_type, format, style),
         DataType::RunEndEncoded(ends, _) => return runs(array, ends.data_type(), field, pg_type, format, style),
         other => return Err(unsupported(other)),
     })
@@ -144,38 +142,14 @@ impl<I: Fn(usize) -> Option<usize>> Cell for Indirect<'_, I> {
     }
 }
 
-fn dictionary<'a>(
-    array: &'a dyn Array,
-    key: &DataType,
-    field: &Field,
-    pg_type: PgType,
-    format: Format,
-    style: &Style,
-) -> Result<AnyCell<'a>, Report> {
-    fn of<'a, K: ArrowDictionaryKeyType>(
-        array: &'a dyn Array,
-        field: &Field,
-        pg_type: PgType,
-        format: Format,
-        style: &Style,
-    ) -> Result<AnyCell<'a>, Report> {
-        let dictionary = array.as_dictionary::<K>();
-        let values = cell(dictionary.values().as_ref(), field, pg_type, format, style)?;
-        let keys = dictionary.keys();
-        Ok(Box::new(Indirect { values, index: move |row: usize| keys.is_valid(row).then(|| keys.value(row).as_usize()) }))
+fn dictionary<'a>(array: &'a dyn Array, field: &Field, pg_type: PgType, format: Format, style: &Style) -> Result<AnyCell<'a>, Report> {
+    let dictionary = array.as_any_dictionary_opt().ok_or_else(|| unsupported(array.data_type()))?;
+    if dictionary.values().is_empty() {
+        return Ok(Box::new(Nothing));
     }
-    use arrow::datatypes::{Int8Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
-    match key {
-        DataType::Int8 => of::<Int8Type>(array, field, pg_type, format, style),
-        DataType::Int16 => of::<Int16Type>(array, field, pg_type, format, style),
-        DataType::Int32 => of::<Int32Type>(array, field, pg_type, format, style),
-        DataType::Int64 => of::<Int64Type>(array, field, pg_type, format, style),
-        DataType::UInt8 => of::<UInt8Type>(array, field, pg_type, format, style),
-        DataType::UInt16 => of::<UInt16Type>(array, field, pg_type, format, style),
-        DataType::UInt32 => of::<UInt32Type>(array, field, pg_type, format, style),
-        DataType::UInt64 => of::<UInt64Type>(array, field, pg_type, format, style),
-        other => Err(unsupported(other)),
-    }
+    let (values, nulls) = (cell(dictionary.values().as_ref(), field, pg_type, format, style)?, dictionary.keys().nulls());
+    let keys = dictionary.normalized_keys();
+    Ok(Box::new(Indirect { values, index: move |row: usize| nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| keys[row]) }))
 }
 
 fn runs<'a>(

@@ -11,8 +11,8 @@ use arrow::datatypes::{
 
 use super::number::primitive;
 use super::{AnyCell, Format, Style, unsupported};
+use crate::civil::{self, DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::error::{Report, SqlState};
-use crate::pg_format::civil::{self, DAY_MICROS, POSTGRES_EPOCH_DAYS, POSTGRES_EPOCH_MICROS};
 use crate::pg_format::zone::Zone;
 
 /// The first and last day PostgreSQL's date can hold (4714-11-24 BC and 5874897-12-31), counted from 1970.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::datum::Datum;
 use super::types::PrimitiveType;
+use crate::civil;
 
 /// A partition or sort transform.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,15 +87,13 @@ impl Transform {
                 Some(Datum::Int((hash % buckets) as i32))
             }
             Self::Truncate(width) => truncate(value, *width),
-            Self::Year => days(value).map(|days| Datum::Int(civil(days).0 - 1970)),
-            Self::Month => days(value).map(|days| {
-                let (year, month) = civil(days);
-                Datum::Int((year - 1970) * 12 + month - 1)
+            Self::Year => days(value).and_then(|days| whole(civil::from_days(days).0 - 1970)),
+            Self::Month => days(value).and_then(|days| {
+                let (year, month, _) = civil::from_days(days);
+                whole((year - 1970) * 12 + i64::from(month) - 1)
             }),
             Self::Day => days(value).and_then(|days| i32::try_from(days).ok()).map(Datum::Date),
-            Self::Hour => {
-                instant(value).and_then(|(units, per_second)| i32::try_from(units.div_euclid(3600 * per_second)).ok()).map(Datum::Int)
-            }
+            Self::Hour => instant(value).and_then(|(units, per_second)| whole(units.div_euclid(3600 * per_second))),
             Self::Void | Self::Unknown(_) => None,
         }
     }
@@ -109,25 +108,17 @@ fn instant(value: &Datum) -> Option<(i64, i64)> {
     }
 }
 
+/// A partition's number, if it is one.
+fn whole(number: i64) -> Option<Datum> {
+    i32::try_from(number).ok().map(Datum::Int)
+}
+
 /// Days since 1970, rounded down.
 fn days(value: &Datum) -> Option<i64> {
     match value {
         Datum::Date(days) => Some(i64::from(*days)),
         other => instant(other).map(|(units, per_second)| units.div_euclid(86_400 * per_second)),
     }
-}
-
-/// Year and month of a day in the proleptic Gregorian calendar (the algorithm of Howard Hinnant's `civil_from_days`).
-fn civil(days: i64) -> (i32, i32) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (i32::try_from(year).unwrap_or(i32::MAX), month as i32)
 }
 
 fn truncate(value: &Datum, width: u32) -> Option<Datum> {

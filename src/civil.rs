@@ -1,8 +1,8 @@
 //! The proleptic Gregorian calendar as arithmetic, without a date library: days since 1970-01-01 to year, month, day and back.
 //!
 //! Chrono stops at the year 262143 and PostgreSQL does not; and a division or two is cheaper than a `NaiveDate` per cell. The
-//! algorithms are Howard Hinnant's `days_from_civil` and `civil_from_days`, on `i64`, so no input of 32-bit days or 64-bit
-//! microseconds overflows. Years are astronomical: 0 is 1 BC.
+//! algorithms are Howard Hinnant's `days_from_civil` and `civil_from_days`, on `i64`, so no input of 32-bit days or of 64-bit
+//! seconds or smaller units overflows. Years are astronomical: 0 is 1 BC.
 
 /// Microseconds of a day.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
