@@ -1,22 +1,31 @@
 //! The engine behind a session: DataFusion with our join, our functions and PostgreSQL's defaults.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::common::DFSchemaRef;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::context::{QueryPlanner, SessionState};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionStateBuilder, TaskContext};
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::physical_expr::create_physical_expr;
+use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
+use parking_lot::Mutex;
 
 use super::memory::StatementPool;
 use super::yielding::YieldInJoins;
 use crate::catalog::builtin_functions;
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
-use crate::plan::{KeepSignedZeros, PostgresCoercion};
+use crate::plan::{KeepSignedZeros, PostgresCoercion, StopFlag};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -56,17 +65,56 @@ pub fn view_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
     state(runtime, Vec::new())
 }
 
-/// The same state at this time zone, with the statement's time of day.
-pub fn at_time_zone(state: &SessionState, zone: &str) -> SessionState {
-    let mut state = state.clone();
+/// A session's state for one statement: at this time zone, with the statement's time of day and what stops its parts. It is the
+/// session's own, and its hundreds of functions are copied only while another statement still holds it: a cursor's.
+pub fn for_statement(own: &Mutex<Arc<SessionState>>, zone: &str, stop: Arc<StopFlag>) -> Arc<SessionState> {
+    let mut own = own.lock();
+    let state = Arc::make_mut(&mut own);
     state.mark_start_execution();
     if state.config_options().execution.time_zone.as_deref() != Some(zone) {
         state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
     }
-    state
+    state.config_mut().set_extension(stop);
+    Arc::clone(&own)
 }
 
-/// What operators run with: the state's settings, and the statement's own share of memory.
+/// The physical plan. A row of nothing but constants (`SELECT 1`, by which pools ask whether somebody is there) has nothing that an
+/// optimizer could make better, and is not shown to one.
+pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let Some(schema) = constant_row(plan)? else { return state.create_physical_plan(plan).await };
+    let plan = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    let LogicalPlan::Projection(row) = &plan else { return state.create_physical_plan(&plan).await };
+    let columns = row.expr.iter().zip(row.schema.fields()).map(|(expression, field)| {
+        let physical = create_physical_expr(expression, &schema, state.execution_props(), &PhysicalPlanningContext::default())?;
+        Ok(ProjectionExpr::new(physical, field.name().clone()))
+    });
+    let columns = columns.collect::<datafusion::error::Result<Vec<_>>>()?;
+    Ok(Arc::new(ProjectionExec::try_new(columns, Arc::new(PlaceholderRowExec::new(Arc::clone(schema.inner()))))?))
+}
+
+/// The schema without columns below a plan that is one row of constants without functions (some exist only for the optimizer).
+fn constant_row(plan: &LogicalPlan) -> datafusion::error::Result<Option<DFSchemaRef>> {
+    let LogicalPlan::Projection(row) = plan else { return Ok(None) };
+    let LogicalPlan::EmptyRelation(below) = row.input.as_ref() else { return Ok(None) };
+    if !below.produce_one_row || !below.schema.fields().is_empty() {
+        return Ok(None);
+    }
+    let computed = |expression: &Expr| {
+        expression.exists(|part| {
+            let constant = matches!(part, Expr::Literal(..) | Expr::Alias(_) | Expr::BinaryExpr(_) | Expr::Cast(_) | Expr::Negative(_));
+            Ok(!constant)
+        })
+    };
+    for expression in &row.expr {
+        if computed(expression)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Arc::clone(&below.schema)))
+}
+
+/// What operators run with: the state's settings, and the statement's own share of memory. A plan holds its functions, so none is
+/// looked up any more.
 pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskContext> {
     let shared = state.runtime_env();
     let runtime = RuntimeEnv { memory_pool: pool, ..shared.as_ref().clone() };
@@ -74,10 +122,10 @@ pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskC
         None,
         state.session_id().to_owned(),
         state.config().clone(),
-        state.scalar_functions().clone(),
-        state.higher_order_functions().clone(),
-        state.aggregate_functions().clone(),
-        state.window_functions().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
         Arc::new(runtime),
     ))
 }

@@ -92,7 +92,7 @@ impl Session {
             let settings = view.settings(self, text);
             self.gateway.planner.query(sql, parameters, &settings).await?
         };
-        let physical = view.state.create_physical_plan(&planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
+        let physical = engine::physical_plan(&view.state, &planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
         let counters = &self.gateway.counters;
         counters.took(Phase::Discovery, planned.discovery);
         counters.took(Phase::Planning, began.elapsed().saturating_sub(planned.discovery));

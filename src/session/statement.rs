@@ -366,9 +366,8 @@ impl Session {
         };
         let history = if with_history { self.gateway.registry.history(None, HISTORY_ROWS).await? } else { Vec::new() };
         let zone = self.vars.lock().get("TimeZone").unwrap_or("UTC").to_owned();
-        let mut state = engine::at_time_zone(&self.state, &zone);
         let stop = Arc::<StopFlag>::default();
-        state.config_mut().set_extension(Arc::clone(&stop));
+        let state = engine::for_statement(&self.state, &zone, Arc::clone(&stop));
         Ok(RegistryView { registry, history, state, stop, ties: Arc::default() })
     }
 
@@ -439,7 +438,7 @@ pub(super) struct RegistryView {
     /// Its commits, if asked for.
     pub history: Vec<HistoryEntry>,
     /// The engine with the session's settings.
-    pub state: datafusion::execution::SessionState,
+    pub state: Arc<datafusion::execution::SessionState>,
     /// What stops parts of the statement that do not end with its rows.
     pub stop: Arc<StopFlag>,
     /// Ties that commit order or content decided.
