@@ -19,9 +19,7 @@ use crate::registry::{
     ColumnBinding, Entity, EntityBinding, Feature, FeatureView, JoinKey, Pin, RegistryChange, Scan, TimeToLive, ViewSource,
 };
 use crate::source::{SnapshotRef, TableIdent};
-use crate::sql::{
-    CreateEntity, CreateFeatureView, Drop, EntityRef, FeatureDefinition, Ident, ObjectKind, PinClause, SourceClause, SourceName,
-};
+use crate::sql::{CreateEntity, CreateFeatureView, EntityRef, FeatureDefinition, Ident, PinClause, SourceClause, SourceName};
 use crate::table::{SnapshotTable, TableOptions};
 
 /// The source of a view under creation.
@@ -54,17 +52,6 @@ impl Planner {
             tags: create.tags.iter().map(|(name, value)| (name.name.clone(), value.clone())).collect(),
         };
         Ok(RegistryChange::CreateEntity { entity, if_not_exists: create.if_not_exists })
-    }
-
-    /// `DROP …`.
-    pub fn drop_objects(&self, drop: &Drop) -> Result<RegistryChange, Report> {
-        let names = drop.names.iter().map(|name| name.name.clone()).collect();
-        let (if_exists, cascade) = (drop.if_exists, drop.cascade);
-        match drop.kind {
-            ObjectKind::Entity => Ok(RegistryChange::DropEntities { names, if_exists, cascade }),
-            ObjectKind::FeatureView => Ok(RegistryChange::DropFeatureViews { names, if_exists, cascade }),
-            ObjectKind::FeatureService => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "feature services are not supported yet")),
-        }
     }
 
     /// `CREATE FEATURE VIEW`.

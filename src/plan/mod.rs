@@ -21,6 +21,7 @@ mod context;
 mod correlated;
 mod define;
 mod dialect;
+mod drop;
 mod engine_words;
 mod error;
 mod feature_view;
@@ -133,6 +134,7 @@ impl Planner {
         if let Some(at) = at {
             time_travel::mark_statement(&mut statement, at);
         }
+        dialect::merge_columns(&mut statement)?;
         column_names::give(&mut statement);
         dialect::rewrite(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;

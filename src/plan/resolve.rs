@@ -23,6 +23,9 @@ use super::time_travel::{At, Version};
 use super::{Planner, StatementSettings};
 use crate::catalog::{Catalog, SessionFacts, SystemRelations};
 use crate::error::{Report, SqlState, perhaps_you_meant};
+use crate::pg_format::decode;
+use crate::pg_format::zone::Zone;
+use crate::pg_type::PgType;
 use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
 use crate::source::{Commits, SnapshotRef, TableIdent, TableSnapshot};
 use crate::table::{SnapshotTable, TableOptions};
@@ -391,9 +394,10 @@ fn constant(expression: &Expr) -> Option<Value> {
     }
 }
 
-/// A timestamp literal in UTC, to microseconds since 1970.
+/// A timestamp as PostgreSQL reads it, in UTC where it names no zone, to microseconds since 1970. The infinities are no version's time.
 pub(super) fn timestamp(text: &str) -> Result<i64, Report> {
-    arrow::compute::kernels::cast_utils::string_to_datetime(&chrono::Utc, text).map(|instant| instant.timestamp_micros()).map_err(|_| {
-        Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type timestamp with time zone: \"{text}\""))
-    })
+    match decode::parse_text(PgType::TIMESTAMPTZ, text, Zone::UTC)? {
+        decode::Value::Timestamp(micros) if micros != i64::MAX && micros != i64::MIN => Ok(micros),
+        _ => Err(Report::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("no version of a table is of the time \"{text}\""))),
+    }
 }

@@ -3,6 +3,7 @@
 //! The wire drives a [`Session`] through the trait [`Backend`]; sessions share a [`FeatureGateway`]. A statement goes from `statement` (which
 //! kind is it) to `query`, `tables` or `settings`; `transaction` says what of its effects can be taken back.
 
+mod assignment;
 mod backend;
 mod calls;
 mod copy;

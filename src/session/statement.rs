@@ -110,7 +110,10 @@ impl Session {
                 Ok(done("CREATE FEATURE VIEW"))
             }
             Statement::Drop(drop) => {
-                let change = self.gateway.planner.drop_objects(drop)?;
+                let change = {
+                    let view = self.view_of_registry(false).await?;
+                    self.gateway.planner.drop_objects(drop, &view.settings(self, &parsed.text))?
+                };
                 self.change(change, parsed.statement.text.clone()).await?;
                 Ok(done(match drop.kind {
                     ObjectKind::Entity => "DROP ENTITY",

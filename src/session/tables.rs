@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -12,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     OnCommit as SqlOnCommit, Query, SelectItem, SetExpr, Statement as SqlStatement, TableObject,
 };
 
+use super::assignment::{self, cast};
 use super::response::{Column, CopyOptions, Response};
 use super::session::{CopyTarget, Session};
 use super::settings::{ident, name as setting_name};
@@ -184,10 +184,11 @@ impl Session {
     /// `INSERT INTO temp_table …`.
     pub(super) async fn insert(&mut self, insert: Insert, parsed: &Parsed) -> Result<Response, Report> {
         let (table, columns) = self.insert_target(&insert)?;
-        let Some(source) = insert.source else {
+        let Some(mut source) = insert.source else {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … DEFAULT VALUES is not supported"));
         };
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+        assignment::source(&mut source, &columns.iter().map(|column| schema.field(*column)).collect::<Vec<_>>());
         let (found, batches) = self.collect(&SqlStatement::Query(source), parsed.parameters(), &parsed.text).await?;
         let given = found.fields().len();
         if given > columns.len() {
@@ -339,7 +340,11 @@ impl Session {
             select.projection = values
                 .iter()
                 .enumerate()
-                .map(|(index, value)| SelectItem::ExprWithAlias { expr: value.clone(), alias: Ident::new(format!("v{index}")) })
+                .zip(types)
+                .map(|((index, value), data_type)| {
+                    let expr = assignment::assigned(value.clone(), &Field::new("value", data_type.clone(), true));
+                    SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("v{index}")) }
+                })
                 .collect();
         }
         let (_, batches) = self.collect(&SqlStatement::Query(Box::new(query)), Parameters::bound(vec![], vec![]), &parsed.text).await?;
@@ -456,12 +461,4 @@ fn fit(batch: &RecordBatch, schema: &SchemaRef, fill: Option<&[Option<usize>]>) 
         arrays.push(array);
     }
     RecordBatch::try_new(Arc::clone(schema), arrays).map_err(|failure| plan::without_position(&failure.into()))
-}
-
-fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Report> {
-    if array.data_type() == data_type {
-        return Ok(Arc::clone(array));
-    }
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(array, data_type, &options).map_err(|failure| plan::without_position(&failure.into()))
 }

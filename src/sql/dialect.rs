@@ -1,9 +1,10 @@
-//! The dialect that sqlparser is given: PostgreSQL's, with three differences.
+//! The dialect that sqlparser is given: PostgreSQL's, with four differences.
 //!
 //! - Table versions (`FOR VERSION AS OF`) are read only in statements that have them, so that `at` and `before` stay
 //!   ordinary aliases everywhere else.
 //! - Named arguments have names, not expressions: trying an expression first parses every nested call twice, which is
 //!   exponential in the nesting.
+//! - A few spellings that sqlparser reads wrong are read here.
 //! - Work is bounded: sqlparser backtracks, and a hostile text can make it do so at every level. Each expression costs
 //!   one unit of fuel; when it runs out, the one error that backtracking does not swallow ends the parse.
 
@@ -14,6 +15,7 @@ use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Fuel for each token of a statement, and some to start with: ordinary statements use about one.
 const FUEL_PER_TOKEN: usize = 64;
@@ -48,18 +50,29 @@ impl Dialect for FeatgresDialect {
         TypeId::of::<PostgreSqlDialect>()
     }
 
-    fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        match self.fuel.get().checked_sub(1) {
-            Some(left) => {
-                self.fuel.set(left);
-                None
-            }
-            None => Some(Err(ParserError::RecursionLimitExceeded)),
-        }
+    // sqlparser takes `(VALUES …)` for a call of a function.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let Some(left) = self.fuel.get().checked_sub(1) else { return Some(Err(ParserError::RecursionLimitExceeded)) };
+        self.fuel.set(left);
+        let values = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(word) if word.keyword == Keyword::VALUES);
+        (values && parser.peek_token_ref().token == Token::LParen && parser.peek_nth_token_ref(2).token == Token::LParen).then(|| {
+            parser.expect_token(&Token::LParen)?;
+            let query = parser.parse_query()?;
+            parser.expect_token(&Token::RParen)?;
+            Ok(Expr::Subquery(query))
+        })
     }
 
-    // sqlparser reads COLLATE after a first operand only: not after a cast.
-    fn parse_infix(&self, parser: &mut Parser, expression: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+    // sqlparser reads COLLATE after a first operand only, not after a cast; and all that follows DISTINCT FROM as its operand.
+    fn parse_infix(&self, parser: &mut Parser, expression: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            let other = parser.parse_subexpr(precedence);
+            return Some(other.map(|other| Expr::IsDistinctFrom(Box::new(expression.clone()), Box::new(other))));
+        }
+        if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+            let other = parser.parse_subexpr(precedence);
+            return Some(other.map(|other| Expr::IsNotDistinctFrom(Box::new(expression.clone()), Box::new(other))));
+        }
         parser
             .parse_keyword(Keyword::COLLATE)
             .then(|| Ok(Expr::Collate { expr: Box::new(expression.clone()), collation: parser.parse_object_name(false)? }))

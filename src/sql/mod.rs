@@ -25,7 +25,7 @@ pub use ast::{
 pub use constants::{without_constants, without_passwords};
 pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};
 pub use error::SqlError;
-pub use parser::{parse, parse_entity_query};
+pub use parser::{parse, parse_entity_query, parse_type};
 pub use tokens::{STACK_SIZE, position_of};
 
 pub use crate::spelling::{quote_ident, quote_literal};

@@ -128,6 +128,12 @@ pub fn parse_entity_query(text: &str) -> Result<Box<sqlparser_ast::Query>, SqlEr
     }
 }
 
+/// The type of this name, if it is one.
+pub fn parse_type(name: &str) -> Option<sqlparser_ast::DataType> {
+    let dialect = FeatgresDialect::new(name.len(), false);
+    Parser::new(&dialect).try_with_sql(name).and_then(|mut parser| parser.parse_data_type()).ok()
+}
+
 /// `WITH … INSERT` is a query to sqlparser.
 fn is_read_only(body: &sqlparser_ast::SetExpr) -> bool {
     !matches!(

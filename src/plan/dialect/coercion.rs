@@ -43,6 +43,11 @@ impl AnalyzerRule for PostgresCoercion {
     }
 }
 
+/// An expression that no rule will see, as the rule would leave it.
+pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Expr> {
+    expression.transform_up(|part| rewrite(part, schema, zone)).map(|rewritten| rewritten.data)
+}
+
 fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::FixedSizeBinary(uuid::WIDTH) => match expr.get_type(schema) {

@@ -1,5 +1,5 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
+//! [`merged_columns`], [`set_comparisons`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
 //! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`]).
 
@@ -10,17 +10,22 @@ mod coercion;
 mod extract;
 mod field_access;
 mod literals;
+mod merged_columns;
 mod object_ids;
 mod operators;
+mod set_comparisons;
 mod similar;
 mod spellings;
 mod system_columns;
 mod system_sets;
 mod types;
 mod uuid;
+mod windows;
 mod zeros;
 
 pub use coercion::PostgresCoercion;
+pub(super) use coercion::coerce;
+pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
 pub(super) use types::PostgresTypes;
@@ -31,6 +36,8 @@ use datafusion::sql::sqlparser::ast::Statement;
 /// Rewrites all that is rewritten on the tree.
 pub(super) fn rewrite(statement: &mut Statement) {
     literals::rewrite(statement);
+    set_comparisons::rewrite(statement);
+    windows::rewrite(statement);
     system_columns::rewrite(statement);
     spellings::rewrite(statement);
     field_access::rewrite(statement);

@@ -21,6 +21,7 @@ use crate::exec::point_in_time_join::{
 };
 use crate::pg_type::PgType;
 use crate::plan::context::external;
+use crate::plan::dialect;
 use crate::plan::feature_view::{ResolvedView, ViewRows, is_time};
 use crate::plan::parameters::Parameters;
 use crate::plan::resolve::Resolved;
@@ -65,8 +66,10 @@ pub(super) fn constant(
     let schema = datafusion::common::DFSchema::empty();
     let planned = context.sql_to_expr(expression.clone(), &schema)?;
     let options = Arc::new(context.context_provider().options().clone());
+    let zone = options.execution.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
     let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_config_options(options).with_current_time().build());
-    let planned = simplifier.coerce(cast(planned, data_type.clone()), &schema)?;
+    let planned = dialect::coerce(cast(planned, data_type.clone()), &schema, &zone)?;
+    let planned = simplifier.coerce(planned, &schema)?;
     match simplifier.simplify(planned)? {
         Expr::Literal(value, _) => Ok(value),
         _ => Err(external(Report::new(
@@ -150,11 +153,10 @@ impl Planning<'_> {
     fn entity_time(&mut self, now_micros: i64, context: &mut dyn RelationPlannerContext) -> Result<EntityTime> {
         if self.call.function == Retrieval::Latest {
             let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-            let value = match &self.call.as_of {
-                Some(expression) => self.constant("as_of", expression, &instant, context)?,
-                None => ScalarValue::TimestampMicrosecond(Some(now_micros), Some("UTC".into())),
-            };
-            return Ok(EntityTime::Constant(value));
+            let given = self.call.as_of.as_ref().map(|expression| self.constant("as_of", expression, &instant, context)).transpose()?;
+            // NULL is not given.
+            let given = given.filter(|value| !value.is_null());
+            return Ok(EntityTime::Constant(given.unwrap_or(ScalarValue::TimestampMicrosecond(Some(now_micros), Some("UTC".into())))));
         }
         let column = match &self.call.timestamp_column {
             Some(name) => self.entity_column(name).ok_or_else(|| external(self.no_such_column(name)))?,

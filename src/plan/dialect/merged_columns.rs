@@ -1,0 +1,168 @@
+//! The column that `RIGHT` and `FULL JOIN … USING (k)` merge: its value is the right side's, or whichever side's there is. The engine
+//! takes the left side's, which is NULL where the right side has no partner.
+//!
+//! Of a join of two relations the name is replaced by what it means. Where that cannot be done on the tree (a star, NATURAL, a longer
+//! chain of joins) the statement is refused: it would get NULL for a key.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    VisitMut, VisitorMut,
+};
+
+use crate::error::{Report, SqlState};
+
+/// Gives merged columns their meaning.
+pub(in crate::plan) fn rewrite(statement: &mut Statement) -> Result<(), Report> {
+    match statement.visit(&mut Queries) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(what) => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported")).hint(
+            "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named.",
+        )),
+    }
+}
+
+struct Queries;
+
+impl VisitorMut for Queries {
+    type Break = &'static str;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<&'static str> {
+        if let Some(merged) = of_body(&mut query.body)?
+            && let Some(order_by) = &mut query.order_by
+            && let OrderByKind::Expressions(expressions) = &mut order_by.kind
+        {
+            for expression in expressions {
+                let named = matches!(&expression.expr, Expr::Identifier(name) if merged.selected.contains(&name.value));
+                if !named {
+                    let _ = expression.visit(&mut Names { merged: &merged, depth: 0 });
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The columns that one join merges.
+struct Merged {
+    columns: Vec<String>,
+    full: bool,
+    left: Ident,
+    right: Ident,
+    /// Those that the result has under their own names.
+    selected: Vec<String>,
+}
+
+fn of_body(body: &mut SetExpr) -> ControlFlow<&'static str, Option<Merged>> {
+    match body {
+        SetExpr::Select(select) => of_select(select),
+        SetExpr::SetOperation { left, right, .. } => {
+            of_body(left)?;
+            of_body(right)?;
+            ControlFlow::Continue(None)
+        }
+        _ => ControlFlow::Continue(None),
+    }
+}
+
+/// The constraint of a join that keeps rows of its right side alone, and whether it keeps those of its left side too.
+fn keeps_right(join: &Join) -> Option<(&JoinConstraint, bool)> {
+    match &join.join_operator {
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => Some((constraint, false)),
+        JoinOperator::FullOuter(constraint) => Some((constraint, true)),
+        _ => None,
+    }
+}
+
+fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
+    let mut found = None;
+    for from in &select.from {
+        for join in &from.joins {
+            match keeps_right(join) {
+                Some((JoinConstraint::Using(columns), full)) => found = Some((from, join, columns, full)),
+                Some((JoinConstraint::Natural, _)) => return ControlFlow::Break("NATURAL RIGHT or FULL JOIN"),
+                _ => {}
+            }
+        }
+    }
+    let Some((from, join, columns, full)) = found else { return ControlFlow::Continue(None) };
+    let starred = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
+    let names = (name_of(&from.relation), name_of(&join.relation));
+    let ([_], [_], false, (Some(left), Some(right))) = (select.from.as_slice(), from.joins.as_slice(), starred, names) else {
+        return ControlFlow::Break("RIGHT or FULL JOIN … USING of more than two relations, or with a star,");
+    };
+    let columns = columns.iter().filter_map(|name| name.0.last()?.as_ident()).map(|name| name.value.clone()).collect();
+    let mut merged = Merged { columns, full, left, right, selected: Vec::new() };
+    let mut projection = std::mem::take(&mut select.projection);
+    for item in &mut projection {
+        if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item
+            && merged.columns.contains(&name.value)
+        {
+            merged.selected.push(name.value.clone());
+            *item = SelectItem::ExprWithAlias { expr: merged.value(name), alias: name.clone() };
+        }
+    }
+    select.projection = projection;
+    let _ = select.visit(&mut Names { merged: &merged, depth: 0 });
+    ControlFlow::Continue(Some(merged))
+}
+
+fn name_of(relation: &TableFactor) -> Option<Ident> {
+    match relation {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::TableFunction { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::UNNEST { alias: Some(alias), .. } => Some(alias.name.clone()),
+        TableFactor::Table { name, alias: None, .. } => name.0.last()?.as_ident().cloned(),
+        _ => None,
+    }
+}
+
+impl Merged {
+    fn value(&self, name: &Ident) -> Expr {
+        let of = |relation: &Ident| Expr::CompoundIdentifier(vec![relation.clone(), name.clone()]);
+        if !self.full {
+            return of(&self.right);
+        }
+        Expr::Case {
+            case_token: AttachedToken::empty(),
+            end_token: AttachedToken::empty(),
+            operand: None,
+            conditions: vec![CaseWhen { condition: Expr::IsNotNull(Box::new(of(&self.left))), result: of(&self.left) }],
+            else_result: Some(Box::new(of(&self.right))),
+        }
+    }
+}
+
+/// Replaces the names of one query, not those of its subqueries.
+struct Names<'a> {
+    merged: &'a Merged,
+    depth: usize,
+}
+
+impl VisitorMut for Names<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Identifier(name) = expression
+            && self.merged.columns.contains(&name.value)
+        {
+            *expression = self.merged.value(name);
+        }
+        ControlFlow::Continue(())
+    }
+}

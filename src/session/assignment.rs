@@ -1,0 +1,90 @@
+//! Values as a column takes them: PostgreSQL's assignment in INSERT and EXECUTE.
+//!
+//! A value that is written out is cast on the tree, before it is planned, so that a quoted literal is read by the column's input
+//! function, in the session's time zone, and a fraction is rounded as a cast rounds it. What a query computes has a type already
+//! and is brought to the column's.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
+use datafusion::sql::sqlparser::ast::{CastKind, Expr, Query, SelectItem, SetExpr, Value};
+
+use crate::error::Report;
+use crate::pg_type::PgType;
+use crate::plan;
+
+/// The expression, cast to the type of this column.
+pub(super) fn assigned(expression: Expr, column: &Field) -> Expr {
+    if matches!(&expression, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default")) {
+        return expression;
+    }
+    match crate::sql::parse_type(&PgType::sql_name(column)) {
+        Some(data_type) => Expr::Cast { kind: CastKind::Cast, expr: Box::new(expression), data_type, array: false, format: None },
+        None => expression,
+    }
+}
+
+/// The source of an INSERT with what is written out in it cast to the columns that it fills.
+pub(super) fn source(query: &mut Query, columns: &[&Field]) {
+    let written = |expression: &Expr| matches!(expression, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    match query.body.as_mut() {
+        SetExpr::Values(values) => {
+            for row in &mut values.rows {
+                for (expression, column) in row.iter_mut().zip(columns) {
+                    *expression = assigned(expression.clone(), column);
+                }
+            }
+        }
+        SetExpr::Select(select) if select.distinct.is_none() => {
+            for (item, column) in select.projection.iter_mut().zip(columns) {
+                match item {
+                    SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } if written(expression) => {
+                        *expression = assigned(expression.clone(), column);
+                    }
+                    SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
+                    // What follows a star has no place that is known yet.
+                    _ => break,
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// An array that was computed, as a column of this type; a fraction becomes the nearest whole number.
+pub(super) fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Report> {
+    if array.data_type() == data_type {
+        return Ok(Arc::clone(array));
+    }
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let plainly = |array: &ArrayRef, data_type: &DataType| {
+        cast_with_options(array, data_type, &options).map_err(|failure| plan::without_position(&failure.into()))
+    };
+    if !data_type.is_integer() {
+        return plainly(array, data_type);
+    }
+    let whole: ArrayRef = match array.data_type() {
+        DataType::Float32 => Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round_ties_even)),
+        DataType::Float64 => Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(f64::round_ties_even)),
+        DataType::Decimal128(precision, _) => plainly(array, &DataType::Decimal128(*precision, 0))?,
+        _ => Arc::clone(array),
+    };
+    plainly(&whole, data_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Float64Array, Int16Array, Int32Array};
+
+    use super::*;
+
+    #[test]
+    fn fractions_are_rounded() {
+        let floats: ArrayRef = Arc::new(Float64Array::from(vec![Some(7.6), Some(2.5), Some(-0.5), None]));
+        assert_eq!(cast(&floats, &DataType::Int16).unwrap().as_primitive(), &Int16Array::from(vec![Some(8), Some(2), Some(0), None]));
+        let decimals: ArrayRef = Arc::new(Decimal128Array::from(vec![250, -151]).with_precision_and_scale(10, 2).unwrap());
+        assert_eq!(cast(&decimals, &DataType::Int32).unwrap().as_primitive(), &Int32Array::from(vec![3, -2]));
+    }
+}
