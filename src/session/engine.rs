@@ -81,9 +81,14 @@ pub fn for_statement(own: &Mutex<Arc<SessionState>>, zone: &str, stop: Arc<StopF
 /// The physical plan. A row of nothing but constants (`SELECT 1`, by which pools ask whether somebody is there) has nothing that an
 /// optimizer could make better, and is not shown to one.
 pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-    let Some(schema) = constant_row(plan)? else { return state.create_physical_plan(plan).await };
-    let plan = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    let LogicalPlan::Projection(row) = &plan else { return state.create_physical_plan(&plan).await };
+    if constant_row(plan)?.is_none() {
+        return state.create_physical_plan(plan).await;
+    }
+    // A cast may turn out to be a call: 'now'::timestamp.
+    let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    let (LogicalPlan::Projection(row), Some(schema)) = (&analyzed, constant_row(&analyzed)?) else {
+        return state.create_physical_plan(plan).await;
+    };
     let columns = row.expr.iter().zip(row.schema.fields()).map(|(expression, field)| {
         let physical = create_physical_expr(expression, &schema, state.execution_props(), &PhysicalPlanningContext::default())?;
         Ok(ProjectionExpr::new(physical, field.name().clone()))
