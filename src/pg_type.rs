@@ -305,6 +305,11 @@ impl PgType {
         }
     }
 
+    /// Whether it is `numeric` or an array of it.
+    pub fn has_scale(self) -> bool {
+        self.element().unwrap_or(self) == PgType::NUMERIC
+    }
+
     /// Whether values are an oid on the wire (`oid`, `regclass`, …).
     pub fn is_oid_like(self) -> bool {
         matches!(

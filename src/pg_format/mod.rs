@@ -6,6 +6,7 @@
 
 pub(crate) mod decode;
 pub(crate) mod encode;
+pub(crate) mod jsonb;
 #[cfg(test)]
 mod postgres_values;
 pub(crate) mod zone;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut,
 };
 
 /// Separates a name from the number that makes it unique.
@@ -24,6 +24,9 @@ pub(super) fn give(statement: &mut Statement) {
 
 /// The name without what made it unique.
 pub(super) fn shown(name: &str) -> &str {
+    if name.starts_with("UNNEST(") {
+        return "unnest";
+    }
     name.split(SEPARATOR).next().unwrap_or(name)
 }
 
@@ -162,7 +165,9 @@ fn strong(expression: &Expr) -> Option<String> {
         Expr::TypedString(typed) => Some(type_name(&typed.data_type)),
         Expr::Case { else_result, .. } => else_result.as_ref().and_then(|last| strong(last)).or_else(|| Some("case".to_owned())),
         Expr::Array(_) => Some("array".to_owned()),
-        Expr::Exists { .. } => Some("exists".to_owned()),
+        Expr::Exists { negated: false, .. } => Some("exists".to_owned()),
+        Expr::Overlay { .. } => Some("overlay".to_owned()),
+        Expr::Substring { shorthand: true, .. } => Some("substr".to_owned()),
         Expr::Extract { .. } => Some("extract".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
         Expr::Trim { trim_where, .. } => Some(
@@ -219,6 +224,7 @@ fn type_name(data_type: &DataType) -> String {
                 "timestamp".into()
             }
         }
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) => type_name(element),
         DataType::Custom(name, _) => name.0.last().and_then(|part| part.as_ident()).map(folded).unwrap_or_default(),
         other => other.to_string().to_lowercase(),
     }

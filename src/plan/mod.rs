@@ -47,12 +47,15 @@ pub use time_travel::{Reads, Retrieved};
 use crate::clock::Clock;
 use crate::error::{Notice, Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
-use crate::pg_type::{PG_TYPE_KEY, PgType};
+use crate::pg_type::{PG_TYPE_KEY, PG_TYPMOD_KEY, PgType};
 use crate::registry::{HistoryEntry, RegistrySnapshot};
 use crate::source::Sources;
 use context::StatementContext;
 use mentions::Mentions;
 use time_travel::At;
+
+/// How often a statement is planned anew because types of its parameters were found.
+const ROUNDS_OF_INFERENCE: usize = 4;
 
 /// Plans statements for all clients; holds what is the same for all of them.
 #[derive(Debug)]
@@ -103,7 +106,7 @@ pub struct PlannedQuery {
     /// For each column that is a relation's own: the relation's oid and the column's number in it.
     pub origins: Vec<Option<(u32, i16)>>,
     /// Types of `$1`, `$2`, …
-    pub parameter_types: Vec<DataType>,
+    pub parameter_types: Vec<FieldRef>,
     /// What it reads, if it is a retrieval.
     pub retrieved: Option<Arc<Retrieved>>,
     /// How long registry and catalogs took to tell what its names mean.
@@ -143,20 +146,24 @@ impl Planner {
         let discovery = asked.elapsed();
         let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
         let mut parameters = Arc::new(parameters);
-        if parameters.values.is_none() {
-            parameters.hint_casts(&statement);
-        }
-        if let Some(types) = parameters.hinted() {
-            parameters = Arc::new(Parameters::typed(types).expecting(&parameters.expected));
+        let open = parameters.values.is_none();
+        if open {
+            parameters.hint_written(&statement);
+            if let Some(refined) = parameters.refined() {
+                parameters = Arc::new(refined);
+            }
         }
         let mut plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
-        for (column, data_type) in parameters.expected.iter().enumerate() {
-            parameters.hint_column(&plan, column, data_type);
-        }
-        if parameters.values.is_none()
-            && let Some(types) = parameters.hinted()
-        {
-            parameters = Arc::new(Parameters::typed(types).expecting(&parameters.expected));
+        // What was found out of one parameter may tell of another.
+        for _ in 0..ROUNDS_OF_INFERENCE {
+            for (column, data_type) in parameters.expected.iter().enumerate() {
+                parameters.hint_column(&plan, column, data_type);
+            }
+            if open {
+                parameters.hint_inferred(&plan).map_err(|failure| told(&failure))?;
+            }
+            let Some(refined) = parameters.refined().filter(|_| open) else { break };
+            parameters = Arc::new(refined);
             plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
         }
         let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;
@@ -171,7 +178,9 @@ impl Planner {
             Some(catalog) => origins::of(&plan, catalog),
             None => vec![None; plan.schema().fields().len()],
         };
-        let columns = plan.schema().fields().iter().map(|field| (column_names::shown(field.name()).to_owned(), counted(field))).collect();
+        let analyzed = coerced(&plan, settings.state);
+        let fields = analyzed.as_ref().unwrap_or(&plan).schema().fields().iter().enumerate();
+        let columns = fields.map(|(index, field)| (column_names::shown(field.name()).to_owned(), computed(field, &plan, index))).collect();
         let retrieved = mentions.retrieval.then(|| Arc::new(settings.reads.retrieved(settings.registry.version)));
         Ok(PlannedQuery { plan, columns, origins, parameter_types, retrieved, discovery })
     }
@@ -201,12 +210,38 @@ impl Planner {
     }
 }
 
-/// What the engine counts in unsigned numbers (`row_number()`, `rank()`) is a bigint in PostgreSQL; no table has such a column.
-fn counted(field: &FieldRef) -> FieldRef {
-    if field.data_type() != &DataType::UInt64 {
-        return Arc::clone(field);
-    }
-    let metadata = [(PG_TYPE_KEY.to_owned(), PgType::INT8.name().to_owned())].into();
+/// The plan after coercion, where a column's type follows from several expressions and shows only then. A plan that cannot be coerced
+/// (an untyped parameter in it, or an error that its execution will tell) shows the types that it has.
+fn coerced(plan: &LogicalPlan, state: &SessionState) -> Option<LogicalPlan> {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    use datafusion::logical_expr::Expr;
+    let mut mixed = false;
+    let _ = plan.apply_with_subqueries(|node| {
+        mixed |= matches!(node, LogicalPlan::Union(_));
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                mixed |= match part {
+                    Expr::Case(_) => true,
+                    Expr::ScalarFunction(call) => dialect::takes_one_type(call.func.name()),
+                    _ => false,
+                };
+                Ok(if mixed { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    });
+    mixed.then(|| state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}).ok())?
+}
+
+/// The field as PostgreSQL has it, where the engine's type says more or less: what is counted in unsigned numbers (`row_number()`,
+/// `rank()`) is a bigint, for no table has such a column; a numeric that is computed has no precision and scale.
+fn computed(field: &FieldRef, plan: &LogicalPlan, index: usize) -> FieldRef {
+    let (key, value) = match field.data_type() {
+        DataType::UInt64 => (PG_TYPE_KEY, PgType::INT8.name()),
+        _ if PgType::typmod(field) != -1 && PgType::of(field).has_scale() && !origins::keeps_modifier(plan, index) => (PG_TYPMOD_KEY, "-1"),
+        _ => return Arc::clone(field),
+    };
+    let mut metadata = field.metadata().clone();
+    metadata.insert(key.to_owned(), value.to_owned());
     Arc::new(field.as_ref().clone().with_metadata(metadata))
 }
 

@@ -88,6 +88,8 @@ pub trait Gateway: Send + Sync + 'static {
     async fn open(&self, startup: Startup) -> Result<Self::Backend, Report>;
     /// A CancelRequest. Silent in every case.
     fn cancel(&self, process_id: i32, secret: &[u8]);
+    /// A client was refused before it had a session: to be counted and logged.
+    fn refused(&self, _report: &Report, _user: Option<&str>, _peer: Option<SocketAddr>) {}
     /// How this user is to prove who it is.
     fn authentication(&self, user: &str) -> Authentication;
     /// Limits of connections.

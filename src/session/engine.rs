@@ -22,8 +22,9 @@ use datafusion::prelude::SessionConfig;
 use parking_lot::Mutex;
 
 use super::memory::StatementPool;
+use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
-use crate::catalog::builtin_functions;
+use crate::catalog::{aggregate_functions, builtin_functions};
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
 use crate::plan::{KeepSignedZeros, PostgresCoercion, StopFlag};
 
@@ -51,11 +52,15 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_analyzer_rules(analyzer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
         .with_optimizer_rule(Arc::new(PruneFeatures))
+        .with_physical_optimizer_rule(Arc::new(KeepSeriesInOrder))
         .with_physical_optimizer_rule(Arc::new(YieldInJoins))
         .build();
     for function in builtin_functions().into_iter().chain(functions) {
         // Replaces the engine's function of the same name, where it has one.
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+    }
+    for function in aggregate_functions() {
+        let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut state, function);
     }
     state
 }

@@ -1,6 +1,7 @@
 //! What all sessions share: registry, catalogs, the engine's memory, who is connected.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -278,6 +279,13 @@ impl Gateway for SharedGateway {
                 client.interrupt.cancel();
             }
         });
+    }
+
+    fn refused(&self, report: &Report, user: Option<&str>, peer: Option<SocketAddr>) {
+        self.0.counters.error(report.sqlstate);
+        let (user, sqlstate) = (user.unwrap_or_default(), report.sqlstate.code());
+        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        tracing::warn!(user, peer, sqlstate, error = %report.message, "connection refused");
     }
 
     fn authentication(&self, user: &str) -> Authentication {

@@ -18,6 +18,7 @@ mod query;
 mod readiness;
 mod response;
 #[allow(clippy::module_inception)]
+mod series_order;
 mod session;
 mod settings;
 mod statement;

@@ -28,6 +28,8 @@ use crate::telemetry::Phase;
 
 /// A query's columns and its rows.
 pub(super) type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
+/// The same, and the first rows, which are there already: a cancel that comes now comes after them.
+type Begun = (Arc<[Column]>, Option<RecordBatch>, BoxStream<'static, Result<RecordBatch, Report>>);
 
 /// A query ready to run.
 struct Ready {
@@ -42,8 +44,8 @@ struct Ready {
 impl Session {
     /// Plans a query and starts it.
     pub(super) async fn query(&mut self, sql: &SqlStatement, parsed: &Parsed, verb: &'static str) -> Result<Rows, Report> {
-        let (columns, stream) = self.start(sql, parsed.parameters(), &parsed.text).await?;
-        Ok(Rows { columns, pending: None, stream, verb, counted: true, binary: false })
+        let (columns, pending, stream) = self.start(sql, parsed.parameters(), &parsed.text).await?;
+        Ok(Rows { columns, pending, stream, verb, counted: true, binary: false })
     }
 
     /// Plans a query of which nothing runs before its rows are asked for: a cursor's.
@@ -56,7 +58,7 @@ impl Session {
     /// Plans a query and runs it to its first rows. If files of a table are gone by then, the table moved on since its catalog was
     /// asked; no row has been sent, so the query begins again with what the catalogs say now, once. A transaction goes on with what
     /// it has seen, and a version that was asked for by number is not there a second time either.
-    async fn start(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Started, Report> {
+    async fn start(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Begun, Report> {
         let again = parameters.again();
         match self.first_rows(sql, parameters, text).await {
             Err(report)
@@ -72,7 +74,7 @@ impl Session {
         }
     }
 
-    async fn first_rows(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Started, Report> {
+    async fn first_rows(&mut self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Begun, Report> {
         let ready = self.ready(sql, parameters, text).await?;
         let columns = Arc::clone(&ready.columns);
         let mut stream = self.stream(ready)?;
@@ -82,7 +84,7 @@ impl Session {
                 first => break first,
             }
         };
-        Ok((columns, futures::stream::iter(first.map(Ok)).chain(stream).boxed()))
+        Ok((columns, first, stream))
     }
 
     async fn ready(&self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Ready, Report> {
@@ -147,7 +149,8 @@ impl Session {
         parameters: Parameters,
         text: &Arc<str>,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
-        let (columns, mut stream) = self.start(sql, parameters, text).await?;
+        let (columns, first, stream) = self.start(sql, parameters, text).await?;
+        let mut stream = futures::stream::iter(first.map(Ok)).chain(stream);
         let fields: Vec<Field> = columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
         let schema = Arc::new(Schema::new(fields));
         let pool = self.gateway.memory();
@@ -318,7 +321,7 @@ impl Session {
             .parameter_types
             .iter()
             .enumerate()
-            .map(|(index, found)| declared.get(index).copied().flatten().unwrap_or_else(|| parameter_type(found)))
+            .map(|(index, found)| declared.get(index).copied().flatten().unwrap_or_else(|| PgType::of(found)))
             .collect();
         Ok((planned, parameters))
     }
@@ -354,14 +357,6 @@ fn beside(mut stream: SendableRecordBatchStream, stop: Arc<StopFlag>) -> BoxStre
         }
     })
     .boxed()
-}
-
-/// The type of a parameter: sixteen bytes that a parameter is to be are a uuid, for bytea has no width.
-fn parameter_type(found: &DataType) -> PgType {
-    match found {
-        DataType::FixedSizeBinary(_) => PgType::UUID,
-        other => PgType::of_data_type(other),
-    }
 }
 
 /// A planned query's columns.

@@ -138,12 +138,20 @@ impl<G: Gateway> Shared<G> {
         // Whoever says nothing for that long is not owed an answer.
         let newcomer = match tokio::time::timeout(limits.startup_timeout, arrival).await {
             Ok(Arrival::Newcomer(newcomer)) => newcomer,
-            Ok(Arrival::Refused(stream, report)) => return refuse(stream, &report).await,
+            Ok(Arrival::Refused(stream, report)) => {
+                self.gateway.refused(&report, None, peer);
+                return refuse(stream, &report).await;
+            }
             Ok(Arrival::Done) | Err(_) => return,
         };
         let Newcomer { stream, input, channel, startup, negotiation } = *newcomer;
+        let user = startup.user.clone();
+        let refused = |report: Report| {
+            self.gateway.refused(&report, Some(&user), peer);
+            report
+        };
         let Ok(_session) = self.sessions.try_acquire() else {
-            return refuse(stream, &ProtocolError::TooManyClients.into()).await;
+            return refuse(stream, &refused(ProtocolError::TooManyClients.into())).await;
         };
         let mut socket = Socket::new(stream, input, MAX_UNAUTHENTICATED_MESSAGE);
         if let Some((version, unknown)) = negotiation {
@@ -153,16 +161,16 @@ impl<G: Gateway> Shared<G> {
         let authenticated = authenticate(&mut socket, &startup.user, &how, &channel);
         match tokio::time::timeout(limits.startup_timeout, authenticated).await {
             Ok(Ok(())) => {}
-            Ok(Err(Some(report))) => return socket.refuse(&report).await,
+            Ok(Err(Some(report))) => return socket.refuse(&refused(report)).await,
             Ok(Err(None)) | Err(_) => return,
         }
         if *self.draining.borrow() {
-            return socket.refuse(&ProtocolError::ShuttingDown.into()).await;
+            return socket.refuse(&refused(ProtocolError::ShuttingDown.into())).await;
         }
         let secret = startup.secret.clone();
         let mut session = match self.gateway.open(startup).await {
             Ok(session) => session,
-            Err(report) => return socket.refuse(&report).await,
+            Err(report) => return socket.refuse(&refused(report)).await,
         };
         socket.set_max_message_size(limits.max_message_size);
         for (name, value) in session.take_parameter_changes() {

@@ -3,7 +3,10 @@
 //! Each is a plain function from arrays to an array behind one adapter, [`Builtin`]; arguments are brought to the types that it
 //! names before it sees them.
 
+mod aggregates;
+mod concatenation;
 mod dates;
+mod json;
 mod number_template;
 mod pg_typeof;
 mod rounding;
@@ -14,15 +17,17 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
+pub use aggregates::aggregate_functions;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
+pub use json::json_operator;
 
 /// What a function does with arrays of one length, of the types that [`Builtin::types`] gave.
 type Body = fn(&[ArrayRef]) -> std::result::Result<ArrayRef, Report>;
@@ -35,12 +40,21 @@ struct Builtin {
     name: &'static str,
     types: Types,
     body: Body,
+    /// What the answer is called, where its representation is another type's too.
+    answer: Option<PgType>,
     signature: Signature,
 }
 
 impl Builtin {
     fn function(name: &'static str, types: Types, body: Body) -> Arc<ScalarUDF> {
-        Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, signature: Signature::user_defined(Volatility::Immutable) }))
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, answer: None, signature }))
+    }
+
+    /// The same of an answer that is called this.
+    fn function_of(name: &'static str, types: Types, body: Body, answer: PgType) -> Arc<ScalarUDF> {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, answer: Some(answer), signature }))
     }
 
     fn unknown(&self, arguments: &[DataType]) -> DataFusionError {
@@ -53,7 +67,7 @@ impl Builtin {
 
 impl PartialEq for Builtin {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.name == other.name && self.answer == other.answer
     }
 }
 
@@ -82,6 +96,15 @@ impl ScalarUDFImpl for Builtin {
         (self.types)(arguments).map(|(_, answer)| answer).ok_or_else(|| self.unknown(arguments))
     }
 
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<DataType> = arguments.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let data_type = self.return_type(&types)?;
+        Ok(Arc::new(match self.answer {
+            Some(pg_type) => pg_type.arrow_field(self.name),
+            None => Field::new(self.name, data_type, true),
+        }))
+    }
+
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
@@ -93,5 +116,13 @@ impl ScalarUDFImpl for Builtin {
 
 /// All of them.
 pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
-    [dates::functions(), rounding::functions(), templates::functions(), vec![pg_typeof::function()]].concat()
+    [
+        concatenation::functions(),
+        dates::functions(),
+        json::functions(),
+        rounding::functions(),
+        templates::functions(),
+        vec![pg_typeof::function()],
+    ]
+    .concat()
 }

@@ -188,6 +188,7 @@ pub(super) fn uuid(text: &str) -> Result<Vec<u8>, Report> {
 /// Text that parses as JSON, as it came.
 pub(super) fn json(text: &str, pg_type: PgType) -> Result<String, Report> {
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) if pg_type == PgType::JSONB => crate::pg_format::jsonb::normal(text),
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type {pg_type}"))
             .detail(format!("{error}."))),

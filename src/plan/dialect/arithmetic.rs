@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
-use arrow::compute::kernels::numeric::{add, mul, sub};
+use arrow::compute::kernels::numeric::{add, div, mul, sub};
 use arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
@@ -36,6 +37,11 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
     Ok(match (op, left_type, right_type) {
         (Operator::Plus | Operator::Minus, Date32, interval) if is_interval(interval) => Some(binary(micros(left), op, right.clone())),
         (Operator::Plus, interval, Date32) if is_interval(interval) => Some(binary(micros(right), op, left.clone())),
+        // A number of days, which is an integer.
+        (Operator::Minus, Date32, Date32) => {
+            let days = |expression: &Expr| cast(expression.clone(), DataType::Int32);
+            call(Operation::Minus, days(left), days(right))
+        }
         (Operator::Minus, Timestamp(..), Timestamp(..) | Date32) | (Operator::Minus, Date32, Timestamp(..)) => {
             let utc = |expression: &Expr, data_type: &DataType| match data_type {
                 Timestamp(_, Some(_)) => cast(expression.clone(), Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
@@ -51,6 +57,16 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
         }
         (Operator::Divide, interval, number) if is_interval(interval) && number.is_numeric() => {
             call(Operation::IntervalThrough, cast(left.clone(), INTERVAL), cast(right.clone(), DataType::Float64))
+        }
+        (Operator::Divide, left_type, right_type)
+            if (left_type.is_floating() && right_type.is_numeric()) || (left_type.is_numeric() && right_type.is_floating()) =>
+        {
+            let wide = if matches!((left_type, right_type), (DataType::Float32, DataType::Float32)) {
+                DataType::Float32
+            } else {
+                DataType::Float64
+            };
+            call(Operation::FloatThrough, cast(left.clone(), wide.clone()), cast(right.clone(), wide))
         }
         (Operator::Divide, left_type, right_type) if quotient_of_numerics(left_type, right_type) => {
             Some(divided(left, right, left_type, right_type))
@@ -99,6 +115,7 @@ enum Operation {
     Elapsed,
     IntervalTimes,
     IntervalThrough,
+    FloatThrough,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -122,6 +139,7 @@ impl ScalarUDFImpl for Arithmetic {
             Operation::Elapsed => "timestamp_mi",
             Operation::IntervalTimes => "interval_mul",
             Operation::IntervalThrough => "interval_div",
+            Operation::FloatThrough => "float8div",
         }
     }
 
@@ -131,7 +149,9 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.operation {
-            Operation::Plus | Operation::Minus | Operation::Times => arguments.first().cloned().unwrap_or(DataType::Int64),
+            Operation::Plus | Operation::Minus | Operation::Times | Operation::FloatThrough => {
+                arguments.first().cloned().unwrap_or(DataType::Int64)
+            }
             Operation::Elapsed | Operation::IntervalTimes | Operation::IntervalThrough => INTERVAL,
         })
     }
@@ -146,6 +166,15 @@ impl ScalarUDFImpl for Arithmetic {
             Operation::Plus => add,
             Operation::Minus => sub,
             Operation::Times => mul,
+            Operation::FloatThrough => {
+                let rows = if constant { 1 } else { arguments.number_rows };
+                let (left, right) = (left.to_array(rows)?, right.to_array(rows)?);
+                if divides_by_zero(&left, &right) {
+                    let report = Report::new(SqlState::DIVISION_BY_ZERO, "division by zero");
+                    return Err(DataFusionError::External(Box::new(report)));
+                }
+                return answer(div(&left, &right)?, constant);
+            }
             operation => {
                 let rows = if constant { 1 } else { arguments.number_rows };
                 let array = of_times(operation, &left.to_array(rows)?, &right.to_array(rows)?)
@@ -160,6 +189,15 @@ impl ScalarUDFImpl for Arithmetic {
 
 fn answer(array: ArrayRef, constant: bool) -> Result<ColumnarValue> {
     Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?) } else { ColumnarValue::Array(array) })
+}
+
+/// A double divided by zero is an error too, unless it is no number.
+fn divides_by_zero(left: &ArrayRef, right: &ArrayRef) -> bool {
+    fn any<T: ArrowPrimitiveType<Native: Into<f64>>>(left: &ArrayRef, right: &ArrayRef) -> bool {
+        let pairs = left.as_primitive::<T>().iter().zip(right.as_primitive::<T>().iter());
+        pairs.into_iter().any(|pair| matches!(pair, (Some(dividend), Some(divisor)) if divisor.into() == 0.0 && !dividend.into().is_nan()))
+    }
+    if *left.data_type() == DataType::Float32 { any::<Float32Type>(left, right) } else { any::<Float64Type>(left, right) }
 }
 
 fn overflow(error: DataFusionError, data_type: &DataType) -> DataFusionError {

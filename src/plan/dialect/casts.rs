@@ -203,8 +203,11 @@ fn engine_cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> 
 }
 
 fn checked_json(texts: &StringArray, pg_type: PgType, zone: Zone) -> Result<StringArray, Report> {
-    texts.iter().flatten().try_for_each(|text| decode::parse_text(pg_type, text, zone).map(|_| ()))?;
-    Ok(texts.clone())
+    let read = |text: Option<&str>| match text.map(|text| decode::parse_text(pg_type, text, zone)).transpose()? {
+        Some(Value::Text(normal)) => Ok(Some(normal)),
+        _ => Ok(None),
+    };
+    texts.iter().map(read).collect()
 }
 
 /// At most so many characters, as an explicit cast has it.

@@ -7,13 +7,14 @@
 
 use std::ops::ControlFlow;
 
-use super::system_sets;
+use super::{literals, system_sets};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr,
+    Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, SelectItem};
+use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, Select, SelectItem};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -26,6 +27,22 @@ struct Names;
 
 impl VisitorMut for Names {
     type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } = item {
+                let _ = VisitMut::visit(expression, &mut Anys);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Expr::UnaryOp { op: UnaryOperator::Not, expr } | Expr::IsNull(expr) | Expr::IsNotNull(expr) = expression {
+            let _ = VisitMut::visit(expr.as_mut(), &mut Anys);
+        }
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         match expression {
@@ -66,10 +83,29 @@ impl VisitorMut for Names {
                 *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
                 return ControlFlow::Continue(());
             }
-            let columns = !expressions.iter().all(|argument| matches!(argument, Expr::Value(_) | Expr::UnaryOp { .. }));
+            if function == "generate_series"
+                && let Some((bounds, narrow)) = whole_numbers(&expressions)
+            {
+                for (argument, bound) in arguments.args.iter_mut().zip(bounds) {
+                    *argument = FunctionArg::Unnamed(FunctionArgExpr::Expr(bound));
+                }
+                if narrow {
+                    narrow_series(factor);
+                }
+                return ControlFlow::Continue(());
+            }
+            let constant = |argument: &Expr| match argument {
+                Expr::Value(value) => !matches!(value.value, Value::Placeholder(_)),
+                Expr::UnaryOp { .. } => true,
+                _ => false,
+            };
+            let columns = !expressions.iter().all(constant);
             let arrays = match function.as_str() {
                 "unnest" => expressions,
-                "generate_subscripts" | "generate_series" if columns => vec![call(&function, expressions)],
+                "generate_subscripts" | "generate_series" if columns => {
+                    let typed = |argument| literals::number(&argument).unwrap_or(argument);
+                    vec![call(&function, expressions.into_iter().map(typed).collect())]
+                }
                 _ => return ControlFlow::Continue(()),
             };
             *factor = TableFactor::UNNEST {
@@ -89,6 +125,38 @@ impl VisitorMut for Names {
             && array_exprs.len() == 1
         {
             alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `x = ANY (array)` that finds nothing is unknown where the array has a NULL. As a condition that is no difference, so only
+/// what is a value, or negated, is written out.
+struct Anys;
+
+impl VisitorMut for Anys {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        let Expr::AnyOp { right, .. } = expression else { return ControlFlow::Continue(()) };
+        let harmless = match right.as_ref() {
+            Expr::Subquery(_) => true,
+            Expr::Array(array) => array.elem.iter().all(|element| matches!(element, Expr::Value(value) if value.value != Value::Null)),
+            _ => false,
+        };
+        if !harmless {
+            let unknown = Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![CaseWhen {
+                    condition: Expr::IsNotNull(Box::new(call("array_position", vec![(**right).clone(), Expr::value(Value::Null)]))),
+                    result: Expr::value(Value::Null),
+                }],
+                else_result: Some(Box::new(Expr::value(Value::Boolean(false)))),
+            };
+            let any = std::mem::replace(expression, Expr::value(Value::Null));
+            *expression = Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(any), op: BinaryOperator::Or, right: Box::new(unknown) }));
         }
         ControlFlow::Continue(())
     }
@@ -174,11 +242,74 @@ pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
+/// The bounds and step of a series of integers as plain numbers, for the engine's series of those streams; and whether it is of `int4`.
+fn whole_numbers(arguments: &[Expr]) -> Option<(Vec<Expr>, bool)> {
+    let mut narrow = true;
+    let mut bounds = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let (bound, cast) = match argument {
+            Expr::Cast { expr, data_type: DataType::BigInt(None) | DataType::Int8(None), .. } => (expr.as_ref(), Some(false)),
+            Expr::Cast { expr, data_type: DataType::Int(None) | DataType::Integer(None) | DataType::Int4(None), .. } => {
+                (expr.as_ref(), Some(true))
+            }
+            other => (other, None),
+        };
+        let digits = match bound {
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
+            other => other,
+        };
+        let Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. }) = digits else { return None };
+        let number = digits.parse::<i64>().ok()?;
+        let small = i32::try_from(number).is_ok();
+        if cast == Some(true) && !small {
+            return None;
+        }
+        narrow &= cast.unwrap_or(small);
+        bounds.push(bound.clone());
+    }
+    (bounds.len() >= 2).then_some((bounds, narrow))
+}
+
+/// The engine's series is of `bigint`.
+fn narrow_series(factor: &mut TableFactor) {
+    let TableFactor::Table { alias, .. } = factor else { return };
+    let alias = alias.take();
+    let template = "SELECT CAST(value AS INT) FROM t";
+    let Ok(mut subquery) = Parser::new(&PostgreSqlDialect {}).try_with_sql(template).and_then(|mut parser| parser.parse_query()) else {
+        return;
+    };
+    if let SetExpr::Select(select) = subquery.body.as_mut()
+        && let Some(from) = select.from.first_mut()
+    {
+        std::mem::swap(&mut from.relation, factor);
+        *factor = TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+    }
+}
+
 /// `generate_series(1, 3)`, `generate_subscripts(a, 1)` and `_pg_expandarray(a)` in a select list.
 fn set_returning(function: &Function) -> Option<Expr> {
     let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
     matches!(name.as_str(), "generate_series" | "generate_subscripts" | "_pg_expandarray")
-        .then(|| call("unnest", vec![Expr::Function(function.clone())]))
+        .then(|| call("unnest", vec![narrow_array(name == "generate_series", function)]))
+}
+
+/// The array of a series, of `int4` where its bounds are.
+fn narrow_array(series: bool, function: &Function) -> Expr {
+    let array = Expr::Function(function.clone());
+    let narrow = |argument: &FunctionArg| {
+        matches!(self::argument(argument), Some(Expr::Cast { data_type: DataType::Int(None) | DataType::Integer(None), .. }))
+    };
+    let FunctionArguments::List(list) = &function.args else { return array };
+    if !series || !list.args.iter().all(narrow) {
+        return array;
+    }
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(array),
+        data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None)),
+        array: false,
+        format: None,
+    }
 }
 
 /// `ARRAY(SELECT x …)`: the rows in their order, and an empty array of none.

@@ -7,11 +7,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::adapt;
-use super::{casts, similar, uuid};
+use super::{casts, intervals, similar, uuid};
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -28,10 +28,15 @@ impl AnalyzerRule for PostgresCoercion {
             if let LogicalPlan::TableScan(scan) = &node {
                 schema.merge(&scan.projected_schema);
             }
+            let node = united(node)?;
+            let sorts = matches!(node, LogicalPlan::Sort(_));
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let rewritten = expression.transform_up(|part| rewrite(part, &schema, zone))?;
+                let mut rewritten = expression.transform_up(|part| rewrite(part, &schema, zone))?;
+                if sorts && rewritten.data.get_type(&schema).is_ok_and(|data_type| intervals::is_interval(&data_type)) {
+                    rewritten = Transformed::yes(intervals::order(rewritten.data));
+                }
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })
         })
@@ -62,6 +67,25 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
             None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
         Expr::ScalarFunction(call) if zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, zone),
+        Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
+            let is_interval = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| intervals::is_interval(&data_type));
+            if !(is_interval(&binary.left) && is_interval(&binary.right)) {
+                return Ok(Transformed::no(Expr::BinaryExpr(binary)));
+            }
+            for side in [&mut binary.left, &mut binary.right] {
+                **side = intervals::order(std::mem::take(side.as_mut()));
+            }
+            Ok(Transformed::yes(Expr::BinaryExpr(binary)))
+        }
+        Expr::Case(mut case) => {
+            let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut());
+            let changed = doubles(results.collect(), schema);
+            Ok(if changed { Transformed::yes(Expr::Case(case)) } else { Transformed::no(Expr::Case(case)) })
+        }
+        Expr::ScalarFunction(mut call) if takes_one_type(call.func.name()) => {
+            let changed = doubles(call.args.iter_mut().collect(), schema);
+            Ok(if changed { Transformed::yes(Expr::ScalarFunction(call)) } else { Transformed::no(Expr::ScalarFunction(call)) })
+        }
         Expr::SimilarTo(like) => similar::rewrite(like),
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
@@ -76,6 +100,63 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Whether a function's arguments have to be of one type, which is then that of its answer.
+pub(in crate::plan) fn takes_one_type(function: &str) -> bool {
+    matches!(function, "coalesce" | "greatest" | "least" | "nullif" | "make_array")
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    data_type.is_floating()
+}
+
+/// Numerics among doubles become doubles, as in PostgreSQL; the engine would make numerics of fifteen places of the doubles.
+fn doubles(expressions: Vec<&mut Expr>, schema: &DFSchema) -> bool {
+    let types: Vec<Option<DataType>> = expressions.iter().map(|expression| expression.get_type(schema).ok()).collect();
+    let (float, decimal) = (types.iter().flatten().any(is_float), types.iter().flatten().any(DataType::is_decimal));
+    if !(float && decimal) {
+        return false;
+    }
+    for (expression, data_type) in expressions.into_iter().zip(types) {
+        if data_type.is_some_and(|data_type| data_type.is_decimal()) {
+            let numeric = std::mem::take(expression);
+            *expression = datafusion::logical_expr::cast(numeric, DataType::Float64);
+        }
+    }
+    true
+}
+
+/// The same for the columns of a UNION.
+fn united(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Union(mut union) = node else { return Ok(node) };
+    for column in 0..union.schema.fields().len() {
+        let data_type = |input: &LogicalPlan| input.schema().fields().get(column).map(|field| field.data_type().clone());
+        let types: Vec<DataType> = union.inputs.iter().filter_map(|input| data_type(input)).collect();
+        if !(types.iter().any(is_float) && types.iter().any(DataType::is_decimal)) {
+            continue;
+        }
+        for input in &mut union.inputs {
+            if !data_type(input).is_some_and(|data_type| data_type.is_decimal()) {
+                continue;
+            }
+            let columns = input.schema().columns().into_iter().enumerate().map(|(index, name)| {
+                let expression = Expr::Column(name.clone());
+                if index != column {
+                    return expression;
+                }
+                datafusion::logical_expr::cast(expression, DataType::Float64).alias_qualified(name.relation, name.name)
+            });
+            let projected = LogicalPlanBuilder::new_from_arc(std::sync::Arc::clone(input)).project(columns.collect::<Vec<_>>())?;
+            *input = std::sync::Arc::new(projected.build()?);
+        }
+    }
+    Ok(LogicalPlan::Union(union))
 }
 
 /// Functions of an instant whose answer depends on the time zone.

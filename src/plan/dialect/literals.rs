@@ -1,7 +1,7 @@
 //! Literals as PostgreSQL reads them, where the engine reads them otherwise.
 //!
-//! - A small integer that is a result column or a value by itself is an `int4`. Inside expressions it stays as wide as it was:
-//!   there the engine's narrower arithmetic would overflow without telling.
+//! - An integer that fits is an `int4`, one that fits no `int8` a numeric. Where a number is no value (a place in ORDER BY, a count
+//!   of rows, a frame's bound, an argument of a function in FROM) it stays as it is written.
 //! - `1e15::float8` is the double nearest to the digits; by way of a decimal it would not be.
 //! - `'\x01ff'::bytea` is two bytes, not the six that are written.
 //! - Intervals in all of PostgreSQL's spellings. What is no interval stays as it is, for the engine to refuse.
@@ -9,8 +9,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Query, Select, SelectItem, SetExpr, Statement, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    AccessExpr, CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause,
+    OrderByKind, Parens, Query, Select, SetExpr, Statement, Subscript, TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut, WindowFrameBound, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -26,62 +27,172 @@ struct Literals;
 impl VisitorMut for Literals {
     type Break = ();
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+                let offset = offset.iter_mut().map(|offset| &mut offset.value);
+                limit.iter_mut().chain(offset).chain(limit_by).for_each(as_written);
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => [offset, limit].into_iter().for_each(as_written),
+            None => {}
+        }
+        query.fetch.iter_mut().filter_map(|fetch| fetch.quantity.as_mut()).for_each(as_written);
+        if let Some(OrderByKind::Expressions(orders)) = query.order_by.as_mut().map(|order| &mut order.kind) {
+            orders.iter_mut().for_each(|order| as_written(&mut order.expr));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        integers_of(&mut query.body);
+        if let SetExpr::Values(values) = query.body.as_mut() {
+            doubles_in_columns(&mut values.rows);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by {
+            expressions.iter_mut().for_each(as_written);
+        }
+        if let Some(Distinct::On(expressions)) = &mut select.distinct {
+            expressions.iter_mut().for_each(as_written);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { args: Some(arguments), .. } = factor {
+            for argument in &mut arguments.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
+                | FunctionArg::Named { arg: FunctionArgExpr::Expr(expression), .. }
+                | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expression), .. } = argument
+                {
+                    as_written(expression);
+                }
+            }
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Cast { expr, .. } => as_written(expr),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+                        as_written(index);
+                    }
+                }
+            }
+            Expr::Function(Function { over: Some(WindowType::WindowSpec(window)), .. }) => {
+                let frame = window.window_frame.iter_mut().flat_map(|frame| [Some(&mut frame.start_bound), frame.end_bound.as_mut()]);
+                for bound in frame.flatten() {
+                    if let WindowFrameBound::Preceding(Some(count)) | WindowFrameBound::Following(Some(count)) = bound {
+                        as_written(count);
+                    }
+                }
+            }
+            _ => {}
+        }
         if let Some(literal) = cast(expression) {
             *expression = literal;
+        } else if let Some(number) = number(expression) {
+            *expression = number;
         }
         ControlFlow::Continue(())
     }
 }
 
-fn integers_of(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => integers_of_columns(select),
-        SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| row.content.iter_mut()).for_each(integer),
-        SetExpr::SetOperation { left, right, .. } => {
-            integers_of(left);
-            integers_of(right);
+/// In a column of VALUES where one row is cast to a double, bare numbers are doubles: the engine would make numerics of all of them.
+fn doubles_in_columns(rows: &mut [Parens<Vec<Expr>>]) {
+    let is_double = |expression: &Expr| match expression {
+        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
+            matches!(data_type, DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) | DataType::Real)
         }
-        _ => {}
-    }
-}
-
-fn integers_of_columns(select: &mut Select) {
-    for item in &mut select.projection {
-        match item {
-            SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => integer(expression),
-            _ => {}
-        }
-    }
-}
-
-/// Makes a bare integer that fits an `int4`.
-fn integer(expression: &mut Expr) {
-    if let Expr::Array(array) = expression {
-        array.elem.iter_mut().for_each(integer);
-        return;
-    }
-    if let Expr::Case { conditions, else_result, .. } = expression {
-        conditions.iter_mut().for_each(|when| integer(&mut when.result));
-        else_result.iter_mut().for_each(|otherwise| integer(otherwise));
-        return;
-    }
-    let negative = matches!(expression, Expr::UnaryOp { op: UnaryOperator::Minus, .. });
-    let digits = match &*expression {
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
-        other => other,
+        _ => false,
     };
-    let Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. }) = digits else { return };
-    let fits = digits.parse::<i64>().is_ok_and(|number| i32::try_from(if negative { -number } else { number }).is_ok());
-    if fits {
-        let inner = std::mem::replace(expression, Expr::value(Value::Null));
-        *expression =
-            Expr::Cast { kind: CastKind::Cast, expr: Box::new(inner), data_type: DataType::Int(None), array: false, format: None };
+    for column in 0..rows.first().map_or(0, |row| row.content.len()) {
+        if !rows.iter().any(|row| row.content.get(column).is_some_and(is_double)) {
+            continue;
+        }
+        for value in rows.iter_mut().filter_map(|row| row.content.get_mut(column)) {
+            let digits = match &*value {
+                Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
+                other => other,
+            };
+            if matches!(digits, Expr::Value(ValueWithSpan { value: Value::Number(..), .. })) {
+                let number = std::mem::replace(value, Expr::value(Value::Null));
+                *value = typed(number, DataType::Double(ExactNumberInfo::None));
+            }
+        }
+    }
+}
+
+fn typed(inner: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(inner), data_type, array: false, format: None }
+}
+
+/// A bare number of the type that its size gives it.
+pub(super) fn number(expression: &Expr) -> Option<Expr> {
+    if let Expr::UnaryOp { op: UnaryOperator::Minus, expr } = expression {
+        let negative = |digits: &Expr| Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits.clone()) };
+        return match expr.as_ref() {
+            // The sign belongs to the number: the least of each type has no positive counterpart.
+            Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. }) if digits == "2147483648" => {
+                Some(typed(negative(expr), DataType::Int(None)))
+            }
+            Expr::Cast { expr: text, data_type: DataType::Numeric(_), .. } => match text.as_ref() {
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(digits), .. }) if digits == "9223372036854775808" => {
+                    Some(negative(&Expr::value(Value::Number(digits.clone(), false))))
+                }
+                _ => None,
+            },
+            Expr::Interval(interval) => match interval.value.as_ref() {
+                Expr::Value(value) => negated(text_of(&value.value)?),
+                _ => None,
+            },
+            other => narrow(other).map(|digits| typed(negative(digits), DataType::Int(None))),
+        };
+    }
+    let Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. }) = expression else { return None };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    if digits.parse::<i32>().is_ok() {
+        return Some(typed(expression.clone(), DataType::Int(None)));
+    }
+    let significant = digits.trim_start_matches('0');
+    if digits.parse::<i64>().is_ok() || significant.len() > NUMERIC_DIGITS {
+        return None;
+    }
+    let text = Expr::Value(Value::SingleQuotedString(significant.to_owned()).with_span(Span::empty()));
+    Some(typed(text, DataType::Numeric(ExactNumberInfo::PrecisionAndScale(significant.len() as u64, 0))))
+}
+
+/// Digits of the longest numeric.
+const NUMERIC_DIGITS: usize = 38;
+
+/// The digits of what [`number`] made.
+fn narrow(expression: &Expr) -> Option<&Expr> {
+    match expression {
+        Expr::Cast { expr, data_type: DataType::Int(None), kind: CastKind::Cast, .. } => match expr.as_ref() {
+            digits @ Expr::Value(ValueWithSpan { value: Value::Number(number, false), .. }) => {
+                number.parse::<i32>().is_ok().then_some(digits)
+            }
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: digits } => match digits.as_ref() {
+                Expr::Value(ValueWithSpan { value: Value::Number(number, false), .. }) if number.parse::<i32>().is_ok() => Some(expr),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The number as it is written.
+fn as_written(expression: &mut Expr) {
+    if let Some(digits) = narrow(expression) {
+        *expression = digits.clone();
     }
 }
 
@@ -108,7 +219,20 @@ fn cast(expression: &Expr) -> Option<Expr> {
         ) => {
             // A text of digits is read as the nearest double.
             let text = Expr::Value(Value::SingleQuotedString(digits.clone()).with_span(Span::empty()));
-            Some(Expr::Cast { kind: CastKind::Cast, expr: Box::new(text), data_type: data_type.clone(), array: false, format: None })
+            Some(typed(text, data_type.clone()))
+        }
+        // A numeric without precision has as many places as its digits.
+        (value, DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None)) => {
+            let digits = match value {
+                Value::Number(digits, false) => digits.as_str(),
+                value => text_of(value)?,
+            };
+            let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+            let plain = whole.bytes().chain(places.bytes()).all(|digit| digit.is_ascii_digit());
+            let written = !whole.is_empty() && plain && whole.len() + places.len() <= NUMERIC_DIGITS;
+            // The exponent makes a numeric of what would be an integer.
+            let number = if places.is_empty() { format!("{whole}e0") } else { digits.to_owned() };
+            written.then(|| Expr::value(Value::Number(number, false)))
         }
         (value, DataType::Bytea) => {
             let hex: String = bytes_of(text_of(value)?)?.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -137,6 +261,13 @@ fn interval_of(text: &str) -> Option<Expr> {
         last_field: None,
         fractional_seconds_precision: None,
     }))
+}
+
+/// All parts of an interval with the other sign; the engine would take a minus for that of the first part.
+fn negated(text: &str) -> Option<Expr> {
+    let (months, days, micros) = interval::parse(text).ok()?;
+    let (months, days, micros) = (months.checked_neg()?, days.checked_neg()?, micros.checked_neg()?);
+    interval_of(&format!("{months} months {days} days {micros} microseconds"))
 }
 
 /// `\x` and pairs of digits, or text in which a backslash begins three octal digits or another backslash.
@@ -178,9 +309,19 @@ mod tests {
     }
 
     #[test]
-    fn bare_integers_are_narrow() {
-        assert_eq!(rewritten("SELECT 1, -2 AS b, 3000000000, 1 + 1"), "SELECT CAST(1 AS INT), CAST(-2 AS INT) AS b, 3000000000, 1 + 1");
-        assert_eq!(rewritten("SELECT a FROM t ORDER BY 1 LIMIT 2"), "SELECT a FROM t ORDER BY 1 LIMIT 2");
+    fn integers_are_narrow() {
+        assert_eq!(rewritten("SELECT 1, -2 AS b, 3000000000"), "SELECT CAST(1 AS INT), CAST(-2 AS INT) AS b, 3000000000");
+        assert_eq!(rewritten("SELECT a + 1 FROM t WHERE b IN (2)"), "SELECT a + CAST(1 AS INT) FROM t WHERE b IN (CAST(2 AS INT))");
+        assert_eq!(rewritten("SELECT 2::bigint, 1::int::text"), "SELECT 2::BIGINT, 1::INT::TEXT");
+        assert_eq!(rewritten("SELECT 9223372036854775808"), "SELECT CAST('9223372036854775808' AS NUMERIC(19,0))");
+        for kept in [
+            "SELECT a FROM t ORDER BY 1 LIMIT 2 OFFSET 3",
+            "SELECT a FROM t GROUP BY 1",
+            "SELECT a[1] FROM generate_series(1, 2)",
+            "SELECT sum(a) OVER (ROWS 1 PRECEDING) FROM t",
+        ] {
+            assert_eq!(rewritten(kept), kept);
+        }
     }
 
     #[test]

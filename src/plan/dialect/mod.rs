@@ -8,6 +8,7 @@ mod casts;
 mod catalog_names;
 mod coercion;
 mod extract;
+mod intervals;
 mod field_access;
 mod literals;
 mod merged_columns;
@@ -24,7 +25,7 @@ mod windows;
 mod zeros;
 
 pub use coercion::PostgresCoercion;
-pub(super) use coercion::coerce;
+pub(super) use coercion::{coerce, takes_one_type};
 pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;

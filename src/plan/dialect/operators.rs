@@ -2,26 +2,40 @@
 //!
 //! The engine would turn the double into a decimal (and fail on NaN), and knows no way from text to sixteen bytes.
 
+use std::sync::Arc;
+
 use arrow::array::{ListBuilder, StringBuilder};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
 use super::{arithmetic, extract, uuid};
+use crate::catalog::json_operator;
+use crate::pg_type::PgType;
+use crate::plan::parameters::Parameters;
 
 /// PostgreSQL's choice of operators.
 #[derive(Debug)]
-pub struct PostgresOperators;
+pub struct PostgresOperators {
+    /// The statement's parameters, which take their types from what they meet.
+    pub parameters: Arc<Parameters>,
+}
 
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let RawBinaryExpr { op, left, right } = expr;
+        let typed = self.parameters.typed_operands(&op, left, right, schema);
+        let (left, right) = typed.map_err(|report| DataFusionError::External(Box::new(report)))?;
         let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         };
+        if let Some(call) = json(&op, &left, &right, schema) {
+            return Ok(PlannerResult::Planned(call));
+        }
         if let Some(operator) = arithmetic_operator(&op)
             && let Some(planned) = arithmetic::plan(operator, &left, &right, &left_type, &right_type)?
         {
@@ -43,6 +57,35 @@ impl ExprPlanner for PostgresOperators {
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         extract::plan(args)
     }
+}
+
+/// The function of an operator on JSON, of which the engine knows none.
+fn json(op: &BinaryOperator, left: &Expr, right: &Expr, schema: &DFSchema) -> Option<Expr> {
+    let of = |side: &Expr| side.to_field(schema).ok().map(|(_, field)| (PgType::of(&field), field.data_type().clone()));
+    let (Some((left_type, left_data)), Some((right_type, right_data))) = (of(left), of(right)) else { return None };
+    let is_json = |pg_type: PgType| matches!(pg_type, PgType::JSON | PgType::JSONB);
+    let pg_type = if is_json(left_type) { left_type } else { right_type };
+    let applies = match op {
+        BinaryOperator::StringConcat | BinaryOperator::AtArrow | BinaryOperator::ArrowAt => {
+            (left_type == PgType::JSONB && (right_type == PgType::JSONB || right_type == PgType::TEXT))
+                || (right_type == PgType::JSONB && left_type == PgType::TEXT && matches!(left, Expr::Literal(..)))
+        }
+        BinaryOperator::Minus => left_type == PgType::JSONB,
+        _ => is_json(left_type),
+    };
+    let function = json_operator(&op.to_string(), pg_type).filter(|_| applies)?;
+    let as_text = |side: &Expr, data_type: &DataType| if data_type.is_nested() { cast(side.clone(), DataType::Utf8) } else { side.clone() };
+    let takes_array = matches!(
+        op,
+        BinaryOperator::HashArrow | BinaryOperator::HashLongArrow | BinaryOperator::QuestionPipe | BinaryOperator::QuestionAnd
+    );
+    let right = if takes_array {
+        let texts = DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)));
+        array_literal(right, &texts).unwrap_or_else(|| right.clone())
+    } else {
+        as_text(right, &right_data)
+    };
+    Some(function.call(vec![as_text(left, &left_data), right]))
 }
 
 fn arithmetic_operator(op: &BinaryOperator) -> Option<Operator> {

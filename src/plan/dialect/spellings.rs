@@ -21,10 +21,22 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("variance", "var_samp"),
 ];
 
+/// Functions that give a wider number than PostgreSQL's.
+const RESULTS: &[(&str, &str)] = &[
+    ("array_length", "int"),
+    ("array_ndims", "int"),
+    ("array_position", "int"),
+    ("array_positions", "int[]"),
+    ("cardinality", "int"),
+    ("ntile", "int"),
+    ("regexp_count", "int"),
+];
+
 /// Functions that are an expression: `$1` and `$2` are their arguments.
 const EXPRESSIONS: &[(&str, usize, &str)] = &[
     ("div", 2, "trunc(($1) / ($2))"),
     ("gen_random_uuid", 0, "CAST(uuid() AS uuid)"),
+    ("log", 1, "log10($1)"),
     ("mod", 2, "($1) % ($2)"),
     ("to_timestamp", 2, "to_timestamp_by_template($1, $2)"),
 ];
@@ -114,6 +126,10 @@ fn by_function(function: &mut Function) -> Option<Expr> {
     }
     if name == "localtimestamp" && matches!(function.args, FunctionArguments::None) {
         return parsed("CAST(now() AS timestamp)");
+    }
+    if let Some((_, answer)) = RESULTS.iter().find(|(theirs, _)| *theirs == name) {
+        let shape = parsed(&format!("CAST($1 AS {answer})"))?;
+        return Some(filled(shape, &[Expr::Function(function.clone())]));
     }
     let arguments = plain_arguments(function)?;
     let (_, _, shape) = EXPRESSIONS.iter().find(|(theirs, count, _)| *theirs == name && *count == arguments.len())?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ExactNumberInfo, ObjectName, TimezoneInfo};
 
 use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 
@@ -39,6 +39,7 @@ impl TypePlanner for PostgresTypes {
                 let one = CharacterLength::IntegerLength { length: 1, unit: None };
                 return Ok(Some(Arc::new(characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))))));
             }
+            SqlDataType::Numeric(info) | SqlDataType::Decimal(info) | SqlDataType::Dec(info) => return Ok(numeric(info)),
             SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
             SqlDataType::JSONB => return Ok(Some(Arc::new(PgType::JSONB.arrow_field("")))),
             SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
@@ -68,6 +69,23 @@ impl PostgresTypes {
         Some(Arc::new(pg_type.arrow_field("")))
     }
 }
+
+/// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one.
+fn numeric(info: &ExactNumberInfo) -> Option<FieldRef> {
+    let (precision, scale) = match info {
+        ExactNumberInfo::None => return None,
+        ExactNumberInfo::Precision(precision) => (*precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
+    };
+    let precision = u8::try_from(precision).ok().filter(|precision| (1..=DECIMAL_DIGITS).contains(precision))?;
+    let scale = i8::try_from(scale).ok().filter(|scale| (0..=precision as i8).contains(scale))?;
+    let field = Field::new("", DataType::Decimal128(precision, scale), true);
+    let metadata = [(PG_TYPMOD_KEY.to_owned(), PgType::typmod(&field).to_string())];
+    Some(Arc::new(field.with_metadata(metadata.into())))
+}
+
+/// Digits of the engine's usual numeric.
+const DECIMAL_DIGITS: u8 = 38;
 
 /// Text of a type that has a name and perhaps a length of its own.
 fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Field {

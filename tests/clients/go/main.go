@@ -64,6 +64,9 @@ func code(err error) string {
 }
 
 func show(name string, outcome any, err error) {
+	if only := os.Getenv("FEATGRES_CASES"); only != "" && only != name {
+		return
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		fmt.Printf("%s\terror %s\n", name, code(err))
@@ -88,6 +91,28 @@ func conninfo() string {
 	return fmt.Sprintf("host=%s port=%s user=%s dbname=%s sslmode=disable", os.Getenv("PGHOST"), os.Getenv("PGPORT"), os.Getenv("PGUSER"), os.Getenv("PGDATABASE"))
 }
 
+// Connecting encrypted by `connect(conninfo)`, which gives what the session says of its encryption.
+func encryptedCases(connect func(string) (any, error)) {
+	port := os.Getenv("FEATGRES_TLS_PORT")
+	if port == "" {
+		return
+	}
+	where := func(password, more string) string {
+		return fmt.Sprintf("host=localhost port=%s user=%s dbname=%s password='%s' %s", port, os.Getenv("FEATGRES_TLS_USER"), os.Getenv("PGDATABASE"), password, more)
+	}
+	password, verified := os.Getenv("FEATGRES_TLS_PASSWORD"), "sslmode=verify-full sslrootcert="+os.Getenv("FEATGRES_TLS_CA")
+	outcome, err := connect(where(password, "sslmode=require"))
+	show("TLS", outcome, err)
+	outcome, err = connect(where(password, verified))
+	show("TLS, verified", outcome, err)
+	outcome, err = connect(where(password, "sslmode=verify-full sslrootcert="+os.Getenv("FEATGRES_TLS_OTHER_CA")))
+	show("TLS, another authority", fmt.Sprint(outcome, " ", err != nil), nil)
+	outcome, err = connect(where("looking glass", verified))
+	show("TLS, a wrong password", outcome, err)
+}
+
+const encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
 func viaPgx(ctx context.Context) error {
 	version("github.com/jackc/pgx/v5")
 	config, err := pgx.ParseConfig(conninfo())
@@ -95,7 +120,9 @@ func viaPgx(ctx context.Context) error {
 		return err
 	}
 	var notices []string
-	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) { notices = append(notices, notice.Severity+": "+notice.Message) }
+	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
+		notices = append(notices, notice.Severity+": "+notice.Message)
+	}
 	connection, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
@@ -238,6 +265,16 @@ func viaPgx(ctx context.Context) error {
 		pool.Close()
 	}
 	show("a pool", "reused", err)
+	encryptedCases(func(conninfo string) (any, error) {
+		other, err := pgx.Connect(ctx, conninfo)
+		if err != nil {
+			return nil, err
+		}
+		defer other.Close(ctx)
+		var found bool
+		err = other.QueryRow(ctx, encrypted).Scan(&found)
+		return found, err
+	})
 	limited, stop := context.WithTimeout(ctx, 200*time.Millisecond)
 	_, err = connection.Exec(limited, "SELECT pg_sleep(60)")
 	stop()
@@ -341,6 +378,16 @@ func viaPq(ctx context.Context) error {
 	stop()
 	next, _ := one("SELECT 1::int8")
 	show("cancel by a deadline", fmt.Sprint(code(err), ", then ", next), nil)
+	encryptedCases(func(conninfo string) (any, error) {
+		other, err := sql.Open("postgres", conninfo)
+		if err != nil {
+			return nil, err
+		}
+		defer other.Close()
+		var found bool
+		err = other.QueryRowContext(ctx, encrypted).Scan(&found)
+		return found, err
+	})
 	return nil
 }
 

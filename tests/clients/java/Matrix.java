@@ -27,6 +27,9 @@ public class Matrix {
     }
 
     static void show(String name, Case work) {
+        if (!environment("FEATGRES_CASES", name).equals(name)) {
+            return;
+        }
         String outcome;
         try {
             outcome = String.valueOf(work.run());
@@ -42,6 +45,29 @@ public class Matrix {
     static Connection connect(String more) throws SQLException {
         String url = "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
         return DriverManager.getConnection(url + "?user=" + System.getenv("PGUSER") + more);
+    }
+
+    /** What a session says of its encryption. */
+    static String encrypted(String password, String more) throws SQLException {
+        String url = "jdbc:postgresql://localhost:" + System.getenv("FEATGRES_TLS_PORT") + "/" + System.getenv("PGDATABASE");
+        url += "?user=" + System.getenv("FEATGRES_TLS_USER") + "&password=" + password.replace(" ", "%20") + more;
+        try (Connection connection = DriverManager.getConnection(url);
+                ResultSet rows = connection.createStatement().executeQuery("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")) {
+            return all(rows);
+        }
+    }
+
+    static void encryptedCases() {
+        if (environment("FEATGRES_TLS_PORT", "").isEmpty()) {
+            return;
+        }
+        String password = System.getenv("FEATGRES_TLS_PASSWORD");
+        String verified = "&sslmode=verify-full&sslrootcert=" + System.getenv("FEATGRES_TLS_CA");
+        show("TLS", () -> encrypted(password, "&sslmode=require"));
+        show("TLS, verified", () -> encrypted(password, verified));
+        show("TLS, another authority", () -> encrypted(password, "&sslmode=verify-full&sslrootcert=" + System.getenv("FEATGRES_TLS_OTHER_CA")));
+        show("TLS, bound to the channel", () -> encrypted(password, verified + "&channelBinding=require"));
+        show("TLS, a wrong password", () -> encrypted("looking glass", verified));
     }
 
     static String reader(String rows) {
@@ -300,6 +326,7 @@ public class Matrix {
                 return query(other, "SELECT ?::int4 + 1, ?::text", 41, "it's");
             }
         });
+        encryptedCases();
         show("read only", () -> {
             connection.setReadOnly(true);
             connection.setReadOnly(false);

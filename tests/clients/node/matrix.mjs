@@ -1,6 +1,7 @@
 // The matrix's cases through node-pg (`pg`) and postgres.js (`postgres`): one line per case, `name<TAB>what came back`.
 //
 // Usage: node matrix.mjs CLIENT. Where to connect is in PGHOST, PGPORT, PGUSER, PGDATABASE; FEATGRES_ROWS is the size of the large fetch.
+// FEATGRES_CASES, if set, is the only case that is wanted; FEATGRES_TLS_… say where to connect encrypted.
 // The packages are looked for where NODE_PATH says, so that nothing is installed into the checkout.
 import { createRequire } from "node:module";
 import { Readable } from "node:stream";
@@ -33,11 +34,28 @@ const values = [
   ["text[]", "'{a,\"b c\"}'", ["a", "b c"]],
 ];
 
+const tls = process.env;
+const encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+const secured = (authority) => (authority ? { ca: readFileSync(authority, "utf8") } : { rejectUnauthorized: false });
+
+// Connecting encrypted by `connect(ssl, password)`, which gives what the session says of its encryption.
+function encryptedCases(connect) {
+  if (!tls.FEATGRES_TLS_PORT) return [];
+  const refused = (work) => work.then((found) => found, (error) => `refused ${error.code === "28P01" ? error.code : ""}`);
+  return [
+    ["TLS", () => connect(secured(""), tls.FEATGRES_TLS_PASSWORD)],
+    ["TLS, verified", () => connect(secured(tls.FEATGRES_TLS_CA), tls.FEATGRES_TLS_PASSWORD)],
+    ["TLS, another authority", () => refused(connect(secured(tls.FEATGRES_TLS_OTHER_CA), tls.FEATGRES_TLS_PASSWORD))],
+    ["TLS, a wrong password", () => refused(connect(secured(tls.FEATGRES_TLS_CA), "looking glass"))],
+  ];
+}
+
 const shown = (value) =>
   JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? `${inner}n` : typeof inner === "number" && Number.isNaN(inner) ? "NaN" : inner));
 
 async function run(cases) {
   for (const [name, work] of cases) {
+    if (process.env.FEATGRES_CASES && process.env.FEATGRES_CASES !== name) continue;
     let outcome;
     try {
       outcome = shown(await work());
@@ -172,6 +190,25 @@ async function nodePg() {
       await pool.end();
       return sums.map((result) => result.rows[0].n);
     }],
+    ["a pool that resets its connections", async () => {
+      const pool = new pg.Pool({ ...where, max: 1 });
+      const first = await pool.connect();
+      const pid = (await first.query("SELECT pg_backend_pid() AS pid")).rows[0].pid;
+      await first.query("SET application_name = 'left over'");
+      await first.query("DISCARD ALL");
+      first.release();
+      const second = (await pool.query("SELECT pg_backend_pid() AS pid, current_setting('application_name') AS name")).rows[0];
+      await pool.end();
+      return [second.pid === pid, second.name];
+    }],
+    ...encryptedCases(async (ssl, password) => {
+      const place = { host: "localhost", port: Number(tls.FEATGRES_TLS_PORT), user: tls.FEATGRES_TLS_USER, database: where.database };
+      const other = new pg.Client({ ...place, password, ssl, enableChannelBinding: true });
+      await other.connect();
+      const found = (await other.query(encrypted)).rows;
+      await other.end();
+      return found;
+    }),
     ["DISCARD ALL", async () => {
       await client.query("DISCARD ALL");
       return failing("SELECT * FROM tx");
@@ -251,6 +288,15 @@ async function postgresJs() {
       return text;
     }],
   );
+  cases.push(...encryptedCases(async (ssl, password) => {
+    const place = { host: "localhost", port: Number(tls.FEATGRES_TLS_PORT), user: tls.FEATGRES_TLS_USER, database: where.database };
+    const other = postgres({ ...place, password, ssl: { ...ssl, servername: "localhost" }, max: 1 });
+    try {
+      return await other.unsafe(encrypted);
+    } finally {
+      await other.end({ timeout: 1 });
+    }
+  }));
   await run(cases);
   await sql.end({ timeout: 5 });
 }

@@ -91,3 +91,18 @@ DEALLOCATE plus;
 \echo == DISCARD ALL
 DISCARD ALL;
 SELECT * FROM tx;
+\echo == TLS
+\getenv port FEATGRES_TLS_PORT
+\getenv user FEATGRES_TLS_USER
+\getenv password FEATGRES_TLS_PASSWORD
+\getenv authority FEATGRES_TLS_CA
+\getenv other_authority FEATGRES_TLS_OTHER_CA
+\getenv database PGDATABASE
+SELECT 'host=localhost port=' || :'port' || ' user=' || :'user' || ' password=' || :'password' || ' dbname=' || :'database' AS place \gset
+\set required :place ' sslmode=require'
+\c :"required"
+SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid();
+\echo == TLS, verified and bound to the channel
+\set verified :place ' channel_binding=require sslmode=verify-full sslrootcert=' :authority
+\c :"verified"
+SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid();

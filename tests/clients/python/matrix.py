@@ -2,8 +2,8 @@
 
 Usage: matrix.py DRIVER   (psycopg2, psycopg3, asyncpg, pg8000, sqlalchemy, pyodbc, adbc, connectorx)
 
-Where to connect is in PGHOST, PGPORT, PGUSER, PGDATABASE; FEATGRES_ROWS is the size of the large fetch. The same program runs on featgres
-and on PostgreSQL, and the lines must be the same; so values are written with their Python types, and errors by SQLSTATE.
+Where to connect is in PGHOST, PGPORT, PGUSER, PGDATABASE; FEATGRES_ROWS is the size of the large fetch, FEATGRES_CASES, if set, the only
+case that is wanted, FEATGRES_TLS_… where to connect encrypted. The same program runs on featgres and on PostgreSQL, and the lines must be the same; so values are written with their Python types, and errors by SQLSTATE.
 """
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ import datetime as dt
 import decimal
 import io
 import os
+import ssl
 import sys
 import threading
 import uuid
@@ -18,6 +19,9 @@ import uuid
 HOST, PORT = os.environ["PGHOST"], int(os.environ["PGPORT"])
 USER, DATABASE = os.environ["PGUSER"], os.environ["PGDATABASE"]
 ROWS = int(os.environ.get("FEATGRES_ROWS", "20000"))
+ONLY = os.environ.get("FEATGRES_CASES")
+TLS = {name: os.environ.get(f"FEATGRES_TLS_{name}", "") for name in ("PORT", "USER", "PASSWORD", "CA", "OTHER_CA")}
+ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 # One value of each type, as SQL and as Python has it.
 VALUES = [
@@ -52,6 +56,21 @@ def shown(value):
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(shown(item) for item in value) + "]"
     return f"{type(value).__name__} {value!r}" if not isinstance(value, (str, int, float, bytes, type(None))) else repr(value)
+
+
+def libpq(mode, authority, password, bound):
+    """Connecting encrypted, in libpq's words."""
+    where = {"host": "localhost", "port": TLS["PORT"], "user": TLS["USER"], "password": password, "dbname": DATABASE}
+    where |= {"sslmode": mode, "channel_binding": bound}
+    return where | ({"sslrootcert": authority} if authority else {})
+
+
+def context(mode, authority):
+    """The same for clients on Python's own TLS."""
+    made = ssl.create_default_context(cafile=authority or None)
+    if mode == "require":
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    return made
 
 
 class Driver:
@@ -96,6 +115,10 @@ class Driver:
     def fetch_large(self):
         return self.rows(READER.format(ROWS))
 
+    # How a client connects encrypted: `tls(mode, authority, password, bound)`; libpq's names where it is built on it.
+    tls = None
+    binds_channels = False
+
 
 class Psycopg2(Driver):
     def __init__(self):
@@ -109,6 +132,16 @@ class Psycopg2(Driver):
     def connect(self):
         self.connection = self.module.connect(host=HOST, port=PORT, user=USER, dbname=DATABASE)
         self.connection.autocommit = True
+
+    binds_channels = True
+
+    def tls(self, mode, authority, password, bound="prefer"):
+        connection = self.module.connect(**libpq(mode, authority, password, bound))
+        with connection.cursor() as cursor:
+            cursor.execute(ENCRYPTED)
+            found = cursor.fetchone()
+        connection.close()
+        return found
 
     def cancel(self):
         self.connection.cancel()
@@ -150,6 +183,12 @@ class Psycopg3(Driver):
         self.connection = self.module.connect(host=HOST, port=PORT, user=USER, dbname=DATABASE, autocommit=True)
         self.told = []
         self.connection.add_notice_handler(lambda notice: self.told.append(f"{notice.severity}: {notice.message_primary}"))
+
+    binds_channels = True
+
+    def tls(self, mode, authority, password, bound="prefer"):
+        with self.module.connect(**libpq(mode, authority, password, bound)) as connection:
+            return connection.execute(ENCRYPTED).fetchone()
 
     def cancel(self):
         self.connection.cancel()
@@ -208,6 +247,16 @@ class Asyncpg(Driver):
         self.connection = self.run(self.module.connect(host=HOST, port=PORT, user=USER, database=DATABASE))
         self.told = []
         self.connection.add_log_listener(lambda _, message: self.told.append(f"{message.severity}: {message.message}"))
+
+    def tls(self, mode, authority, password, bound="prefer"):
+        async def encrypted():
+            where = {"host": "localhost", "port": TLS["PORT"], "user": TLS["USER"], "password": password, "database": DATABASE}
+            connection = await self.module.connect(**where, ssl=context(mode, authority))
+            found = await connection.fetchrow(ENCRYPTED)
+            await connection.close()
+            return tuple(found)
+
+        return self.run(encrypted())
 
     def rows(self, text, parameters=()):
         return [tuple(row) for row in self.run(self.connection.fetch(self.sql(text), *parameters))]
@@ -298,6 +347,15 @@ class Pg8000(Driver):
         self.connection = self.module.connect(user=USER, host=HOST, port=PORT, database=DATABASE)
         self.connection.autocommit = True
 
+    def tls(self, mode, authority, password, bound="prefer"):
+        where = {"host": "localhost", "port": int(TLS["PORT"]), "user": TLS["USER"], "password": password, "database": DATABASE}
+        connection = self.module.connect(**where, ssl_context=context(mode, authority))
+        cursor = connection.cursor()
+        cursor.execute(ENCRYPTED)
+        found = cursor.fetchone()
+        connection.close()
+        return tuple(found)
+
     def code(self, error):
         return error.args[0].get("C", "") if error.args and isinstance(error.args[0], dict) else ""
 
@@ -342,6 +400,17 @@ class Sqlalchemy(Driver):
         self.connection = self.engine.connect()
         if on:
             self.connection = self.connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    binds_channels = True
+
+    def tls(self, mode, authority, password, bound="prefer"):
+        where = libpq(mode, authority, password, bound)
+        url = self.module.URL.create("postgresql+psycopg", where.pop("user"), where.pop("password"), where.pop("host"), where.pop("port"))
+        engine = self.module.create_engine(url, connect_args=where)
+        with engine.connect() as connection:
+            found = connection.execute(self.module.text(ENCRYPTED)).one()
+        engine.dispose()
+        return tuple(found)
 
     def pool(self):
         with self.engine.connect() as first:
@@ -390,6 +459,15 @@ class Pyodbc(Driver):
     def code(self, error):
         return error.args[0] if error.args else ""
 
+    def tls(self, mode, authority, password, bound="prefer"):
+        # It looks for authorities in libpq's own variable.
+        os.environ["PGSSLROOTCERT"] = authority or "/nowhere"
+        text = f"Driver={{{self.driver}}};Server=localhost;Port={TLS['PORT']};Database={DATABASE};Uid={TLS['USER']};Pwd={password};SSLmode={mode};"
+        connection = self.module.connect(text, autocommit=True)
+        found = tuple(connection.execute(ENCRYPTED).fetchone())
+        connection.close()
+        return found
+
     def portions(self):
         self.close()
         self.connect("UseDeclareFetch=1;Fetch=300;")
@@ -413,6 +491,14 @@ class Adbc(Driver):
 
     def autocommit(self, on):
         self.connection.adbc_connection.set_autocommit(on)
+
+    binds_channels = True
+
+    def tls(self, mode, authority, password, bound="prefer"):
+        text = " ".join(f"{name}={value}" for name, value in libpq(mode, authority, password, bound).items())
+        with self.module.connect(text, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute(ENCRYPTED)
+            return cursor.fetchone()
 
     def arrow(self):
         with self.connection.cursor() as cursor:
@@ -551,6 +637,14 @@ def large(driver):
     return len(rows), sum(row[0] for row in rows), sum(row[1] for row in rows), rows[-1]
 
 
+def refused(connecting):
+    """Whether connecting fails, as it must."""
+    try:
+        return connecting()
+    except Exception as error:
+        return type(error).__name__
+
+
 def reset(driver):
     driver.rows("SET application_name = 'left over'")
     driver.rows("CREATE TEMP TABLE left_over (a int8)")
@@ -629,6 +723,13 @@ def cases(driver):
     ]:
         if hasattr(driver, method):
             yield name, getattr(driver, method)
+    if driver.tls and TLS["PORT"]:
+        yield "TLS", lambda: driver.tls("require", "", TLS["PASSWORD"])
+        yield "TLS, verified", lambda: driver.tls("verify-full", TLS["CA"], TLS["PASSWORD"])
+        yield "TLS, another authority", lambda: refused(lambda: driver.tls("verify-full", TLS["OTHER_CA"], TLS["PASSWORD"]))
+        yield "TLS, a wrong password", lambda: refused(lambda: driver.tls("verify-full", TLS["CA"], "looking glass"))
+        if driver.binds_channels:
+            yield "TLS, bound to the channel", lambda: driver.tls("verify-full", TLS["CA"], TLS["PASSWORD"], "require")
     if driver.discards:
         yield "DISCARD ALL", lambda: reset(driver)
 
@@ -638,6 +739,8 @@ def main():
     print(f"version\t{driver.version}")
     driver.connect()
     for name, case in cases(driver):
+        if ONLY and name != ONLY:
+            continue
         try:
             outcome = shown(case())
         except Exception as error:

@@ -2,20 +2,22 @@
 //!
 //! A client's program prints a line per case. What PostgreSQL made of it is kept in `tests/clients/expected`, so that the comparison needs no
 //! server; where there is one, it is asked again. `FEATGRES_CLIENTS` is the folder with the clients (`.ci/run` fills it): `python/bin/python`,
-//! `node/node_modules`, `go/matrix`, `java/*.jar`. With `FEATGRES_CLIENTS_REWRITE=1` the expected lines, the results and the README's table are written anew.
+//! `node/node_modules`, `go/matrix`, `java/*.jar`, `sqlx/matrix`. With `FEATGRES_CLIENTS_REWRITE=1` the expected lines, the results and the README's table are written anew.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::process::Command;
 
+use super::encrypted::Encrypted;
 use super::rust;
-use crate::support::{PostgreSql, TestGateway};
+use crate::support::{Authority, PostgreSql, TestGateway};
 
 /// A client: its name in files, its name for people, and how it is run.
-struct Client {
-    name: &'static str,
+pub(super) struct Client {
+    pub(super) name: &'static str,
     title: &'static str,
     run: Run,
 }
@@ -28,10 +30,11 @@ enum Run {
     Node,
     Go,
     Java,
+    Sqlx,
     Rust,
 }
 
-const CLIENTS: &[Client] = &[
+pub(super) const CLIENTS: &[Client] = &[
     Client { name: "psql", title: "psql", run: Run::Psql },
     Client { name: "psycopg2", title: "psycopg2", run: Run::Python },
     Client { name: "psycopg3", title: "psycopg 3", run: Run::Python },
@@ -42,6 +45,7 @@ const CLIENTS: &[Client] = &[
     Client { name: "connectorx", title: "ConnectorX, polars", run: Run::Python },
     Client { name: "pyodbc", title: "psqlODBC, pyodbc", run: Run::Python },
     Client { name: "tokio-postgres", title: "tokio-postgres", run: Run::Rust },
+    Client { name: "sqlx", title: "sqlx", run: Run::Sqlx },
     Client { name: "pgjdbc", title: "pgjdbc", run: Run::Java },
     Client { name: "pg", title: "node-pg", run: Run::Node },
     Client { name: "postgres", title: "postgres.js", run: Run::Node },
@@ -53,14 +57,23 @@ const END: &str = "<!-- clients:end -->";
 
 /// A server to run clients against.
 #[derive(Clone)]
-struct Server {
-    address: SocketAddr,
-    user: String,
-    database: String,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) user: String,
+    pub(super) database: String,
+    /// Where it wants TLS.
+    pub(super) encrypted: Option<Encrypted>,
+}
+
+impl Server {
+    /// Where a client of ours connects to.
+    pub(super) fn conninfo(&self) -> String {
+        format!("host={} port={} user={} dbname={}", self.address.ip(), self.address.port(), self.user, self.database)
+    }
 }
 
 /// A client's cases in their order, each with what came back.
-type Lines = Vec<(String, String)>;
+pub(super) type Lines = Vec<(String, String)>;
 
 /// What is known of one client: version, how many cases, which of them differ.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +122,7 @@ impl Client {
                 command = Command::new(installed("go/matrix")?);
                 command.arg(self.name);
             }
+            Run::Sqlx => command = Command::new(installed("sqlx/matrix")?),
             Run::Java => {
                 command = Command::new("java");
                 command.arg("-cp").arg(installed("java/postgresql.jar")?).arg(programs.join("java/Matrix.java"));
@@ -118,13 +132,24 @@ impl Client {
         Ok(command)
     }
 
-    /// Runs the cases against a server; why not, if the client is not there.
-    async fn lines(&self, server: &Server) -> Result<Lines, String> {
+    /// Runs the cases against a server, or the large fetch alone, of so many rows; why not, if the client is not there.
+    pub(super) async fn lines(&self, server: &Server, rows: Option<u64>) -> Result<Lines, String> {
         if self.run == Run::Rust {
-            let (address, user, database) = (server.address, &server.user, &server.database);
-            return Ok(rust::lines(&format!("host={} port={} user={user} dbname={database}", address.ip(), address.port())).await);
+            return Ok(rust::lines(&server.conninfo(), rows, server.encrypted.as_ref()).await);
         }
         let mut command = self.command()?;
+        if let Some(rows) = rows {
+            if self.run == Run::Psql {
+                command = Command::new("psql");
+                command
+                    .args(["-X", "-At", "-F", ", ", "-c"])
+                    .arg(format!("SELECT g::int8 AS id, 'row ' || g::text AS name FROM generate_series(1::int8, {rows}::int8) AS t(g)"));
+            }
+            command.env("FEATGRES_ROWS", rows.to_string()).env("FEATGRES_CASES", "a large fetch");
+        }
+        if let Some(encrypted) = &server.encrypted {
+            command.envs(encrypted.environment());
+        }
         command
             .env("PGHOST", server.address.ip().to_string())
             .env("PGPORT", server.address.port().to_string())
@@ -139,6 +164,10 @@ impl Client {
             Err(_) => return Ok(vec![("all of it".to_owned(), "took longer than three minutes".to_owned())]),
         };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if self.run == Run::Psql && rows.is_some() {
+            let shown = format!("{} rows, the last {}", text.lines().count(), text.lines().last().unwrap_or_default());
+            return Ok(vec![("a large fetch".to_owned(), shown)]);
+        }
         if self.run == Run::Psql {
             let version = Command::new("psql").arg("--version").output().await.map_err(|error| error.to_string())?;
             let version = String::from_utf8_lossy(&version.stdout).split(' ').nth(2).unwrap_or_default().trim().to_owned();
@@ -146,7 +175,7 @@ impl Client {
         }
         let lines: Lines =
             text.lines().filter_map(|line| line.split_once('\t')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        if lines.iter().any(|(name, _)| name == "connect" || name.starts_with("frame")) {
+        if rows.is_some() || lines.iter().any(|(name, _)| name == "connect" || name.starts_with("frame")) {
             return Ok(lines);
         }
         let told = String::from_utf8_lossy(&output.stderr);
@@ -222,10 +251,18 @@ fn the_readme_shows_the_results() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_see_what_they_see_on_postgresql() {
     let gateway = TestGateway::start().await;
-    let ours = Server { address: gateway.address, user: "tester".to_owned(), database: "test".to_owned() };
-    let postgres = tokio::task::spawn_blocking(PostgreSql::start).await.expect("the server is started or not");
+    let (authority, other) = (Arc::new(Authority::new()), Arc::new(Authority::new()));
+    let (_encrypted, encrypted) = Encrypted::gateway(&authority, &other).await;
+    let ours = Server { address: gateway.address, user: "tester".to_owned(), database: "test".to_owned(), encrypted: Some(encrypted) };
+    let trusted = Arc::clone(&authority);
+    let postgres = tokio::task::spawn_blocking(move || PostgreSql::with(Some(&trusted))).await.expect("the server is started or not");
     let theirs = match &postgres {
-        Ok(server) => Some(Server { address: server.address, user: server.user.clone(), database: server.database.clone() }),
+        Ok(server) => Some(Server {
+            address: server.address,
+            user: server.user.clone(),
+            database: server.database.clone(),
+            encrypted: Encrypted::postgres(server, &authority, &other).await,
+        }),
         Err(why) => {
             eprintln!("SKIPPED: a fresh answer of PostgreSQL: {why}");
             None
@@ -235,9 +272,9 @@ async fn clients_see_what_they_see_on_postgresql() {
     let mut known = results();
     let mut wrong = Vec::new();
     for client in CLIENTS {
-        let (found, fresh) = tokio::join!(client.lines(&ours), async {
+        let (found, fresh) = tokio::join!(client.lines(&ours, None), async {
             match &theirs {
-                Some(theirs) => client.lines(theirs).await.ok(),
+                Some(theirs) => client.lines(theirs, None).await.ok(),
                 None => None,
             }
         });

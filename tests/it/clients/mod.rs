@@ -1,6 +1,8 @@
 //! Real clients on the quickstart. One that is not installed is reported as skipped, by name.
 
+mod encrypted;
 mod matrix;
+mod million;
 mod rust;
 
 use std::path::{Path, PathBuf};

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, TryStreamExt};
+use tokio_postgres::config::{ChannelBinding, SslMode};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+use super::encrypted::{Encrypted, PASSWORD, USER};
 
 /// What a case came to.
 type Outcome = Result<String, tokio_postgres::Error>;
 
-/// A line per case: its name and what came back.
-pub async fn lines(conninfo: &str) -> Vec<(String, String)> {
+/// A line per case: its name and what came back. Of the large fetch alone, if that is all that is wanted.
+pub async fn lines(conninfo: &str, rows: Option<u64>, encrypted: Option<&Encrypted>) -> Vec<(String, String)> {
     let mut found = vec![("version".to_owned(), version())];
     let (mut client, connection) = match tokio_postgres::connect(conninfo, NoTls).await {
         Ok(connected) => connected,
@@ -23,6 +26,10 @@ pub async fn lines(conninfo: &str) -> Vec<(String, String)> {
         found.push((name.to_owned(), shown));
     };
     add("connect", text(&client, "SELECT 1::int8").await);
+    if let Some(rows) = rows {
+        add("a large fetch", large(&client, rows).await);
+        return found;
+    }
     for (kind, sql) in [
         ("bool", "true"),
         ("int2", "'-32768'"),
@@ -59,7 +66,7 @@ pub async fn lines(conninfo: &str) -> Vec<(String, String)> {
     }
     add("cancel", cancelled(&client).await);
     add("a row limit", portions(&mut client).await);
-    add("a large fetch", large(&client).await);
+    add("a large fetch", large(&client, 20_000).await);
     add("COPY in", copy_in(&client).await);
     add("COPY out", copy_out(&client).await);
     add(
@@ -72,7 +79,29 @@ pub async fn lines(conninfo: &str) -> Vec<(String, String)> {
     );
     drop(client);
     let _ = driver.await;
+    if let Some(encrypted) = encrypted {
+        found.push(("TLS, verified and bound to the channel".to_owned(), secured(encrypted, true, PASSWORD).await));
+        found.push(("TLS, another authority".to_owned(), secured(encrypted, false, PASSWORD).await));
+        found.push(("TLS, a wrong password".to_owned(), secured(encrypted, true, "looking glass").await));
+    }
     found
+}
+
+/// What the session says of its encryption, or why there is none.
+async fn secured(encrypted: &Encrypted, trusted: bool, password: &str) -> String {
+    let authority = if trusted { &encrypted.authority } else { &encrypted.other };
+    let mut config = tokio_postgres::Config::new();
+    config.host("localhost").hostaddr(encrypted.address.ip()).port(encrypted.address.port()).user(USER).password(password);
+    config.dbname(&encrypted.database).ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
+    let (client, connection) = match config.connect(authority.connector(None)).await {
+        Ok(connected) => connected,
+        Err(error) => return error.code().map_or_else(|| "refused".to_owned(), |code| code.code().to_owned()),
+    };
+    tokio::spawn(connection);
+    match client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await {
+        Ok(row) => row.get::<_, bool>(0).to_string(),
+        Err(error) => code(&error),
+    }
 }
 
 fn version() -> String {
@@ -209,8 +238,7 @@ async fn portions(client: &mut Client) -> Outcome {
     }
 }
 
-async fn large(client: &Client) -> Outcome {
-    let rows = std::env::var("FEATGRES_ROWS").unwrap_or_else(|_| "20000".to_owned());
+async fn large(client: &Client, rows: u64) -> Outcome {
     let sql = format!("SELECT g::int8, g * 0.5::float8, 'row ' || g::text FROM generate_series(1::int8, {rows}::int8) AS t(g)");
     let stream = client.query_raw(&sql, Vec::<i32>::new()).await?;
     tokio::pin!(stream);

@@ -3,6 +3,7 @@
 use featgres::config::{AuthMethod, Secret};
 
 use super::{gateway, get, get_json};
+use crate::support::code;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_what_happened() {
@@ -18,6 +19,9 @@ async fn metrics_count_what_happened() {
     client.simple_query("SELECT total_orders FROM v").await.unwrap();
     client.simple_query("SELECT * FROM nowhere").await.unwrap_err();
     client.simple_query("SELEC 1").await.unwrap_err();
+    // Who is refused at the door is counted too.
+    let elsewhere = gateway.conninfo().replace("dbname=", "dbname=no_");
+    assert_eq!(code(tokio_postgres::connect(&elsewhere, tokio_postgres::NoTls).await.map(|_| ())), "3D000");
     let (status, text) = get(&gateway, "/metrics").await;
     assert_eq!(status, 200);
     let value = |name: &str| {
@@ -29,6 +33,7 @@ async fn metrics_count_what_happened() {
     assert_eq!(value("featgres_statements_total"), 4.0);
     assert_eq!(value("featgres_errors_total{sqlstate=\"42P01\"}"), 1.0);
     assert_eq!(value("featgres_errors_total{sqlstate=\"42601\"}"), 1.0);
+    assert_eq!(value("featgres_errors_total{sqlstate=\"3D000\"}"), 1.0);
     assert_eq!(value("featgres_registry_version"), 1.0);
     assert!(value("featgres_data_files_read_total") >= 1.0);
     assert!(value("featgres_data_read_bytes_total") > 0.0);

@@ -1,5 +1,6 @@
 //! A gateway of the test's own, and where the optional fixtures are.
 
+mod authority;
 mod fake_catalogs;
 mod fake_trino;
 mod faulty_s3;
@@ -10,6 +11,7 @@ mod stack;
 mod tls_front;
 mod warehouse;
 
+pub use authority::Authority;
 pub use fake_catalogs::{CatalogFault, FakeCatalogs};
 pub use fake_trino::{FakeTrino, Fault as TrinoFault};
 pub use faulty_s3::{Fault, FaultyS3};

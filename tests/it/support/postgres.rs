@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Authority;
+
 /// A running server.
 pub struct PostgreSql {
     /// Where it listens.
@@ -14,6 +16,8 @@ pub struct PostgreSql {
     pub user: String,
     /// Its database.
     pub database: String,
+    /// Whether it was started with a certificate.
+    pub encrypted: bool,
     /// The process, if this test started it, and its folder.
     process: Option<(Child, tempfile::TempDir)>,
 }
@@ -21,9 +25,14 @@ pub struct PostgreSql {
 impl PostgreSql {
     /// The server of `FEATGRES_POSTGRES` (`postgresql://user@host:port/database`), or a new one; why not, if there is none.
     pub fn start() -> Result<Self, String> {
+        Self::with(None)
+    }
+
+    /// The same; a new one speaks TLS with the authority's certificate, and wants passwords of the role `alice`.
+    pub fn with(authority: Option<&Authority>) -> Result<Self, String> {
         match std::env::var("FEATGRES_POSTGRES") {
             Ok(url) => Self::at(&url).ok_or_else(|| format!("FEATGRES_POSTGRES is no postgresql://user@host:port/database: {url}")),
-            Err(_) => Self::new(),
+            Err(_) => Self::new(authority),
         }
     }
 
@@ -31,10 +40,10 @@ impl PostgreSql {
         let (user, rest) = url.strip_prefix("postgresql://")?.split_once('@')?;
         let (address, database) = rest.split_once('/')?;
         let address = address.to_socket_addrs().ok()?.next()?;
-        Some(Self { address, user: user.to_owned(), database: database.to_owned(), process: None })
+        Some(Self { address, user: user.to_owned(), database: database.to_owned(), encrypted: false, process: None })
     }
 
-    fn new() -> Result<Self, String> {
+    fn new(authority: Option<&Authority>) -> Result<Self, String> {
         let programs = programs().ok_or("initdb and postgres are not installed")?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         // The server refuses to run as root.
@@ -62,6 +71,9 @@ impl PostgreSql {
         if !made.status.success() {
             return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
         }
+        if let Some(authority) = authority {
+            encrypt(&data, authority, other).map_err(|error| error.to_string())?;
+        }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?.port();
         let mut server = command("postgres");
         server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", ""]);
@@ -70,9 +82,18 @@ impl PostgreSql {
         {
             server.args(["-c", setting]);
         }
+        if authority.is_some() {
+            server.args(["-c", "ssl=on"]);
+        }
         let process = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| error.to_string())?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let server = Self { address, user: "tester".to_owned(), database: "postgres".to_owned(), process: Some((process, folder)) };
+        let server = Self {
+            address,
+            user: "tester".to_owned(),
+            database: "postgres".to_owned(),
+            encrypted: authority.is_some(),
+            process: Some((process, folder)),
+        };
         let patience = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
             if Instant::now() > patience {
@@ -92,6 +113,22 @@ impl Drop for PostgreSql {
             let _ = process.wait();
         }
     }
+}
+
+/// Puts the certificate where the server looks for it, and a rule before those that trust everybody.
+fn encrypt(data: &Path, authority: &Authority, owner: Option<u32>) -> std::io::Result<()> {
+    authority.sign("postgres", "localhost", &["localhost", "127.0.0.1"]);
+    for (from, to) in [("postgres.crt", "server.crt"), ("postgres.key", "server.key")] {
+        let to = data.join(to);
+        std::fs::copy(authority.path(from), &to)?;
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))?;
+        if let Some(uid) = owner {
+            chown(&to, Some(uid), Some(uid))?;
+        }
+    }
+    let rules = data.join("pg_hba.conf");
+    let known = std::fs::read_to_string(&rules)?;
+    std::fs::write(&rules, format!("hostssl all alice all scram-sha-256\n{known}"))
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {

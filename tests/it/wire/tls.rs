@@ -1,86 +1,21 @@
 //! TLS: who gets it, who must have it, who is let in by it, and files that do not load.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use featgres::config::{AuthMethod, Config, Secret, TlsConfig};
 use featgres::server::Server;
 use featgres::wire::hash_password;
 use featgres::wire::tls::ServedTls;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{installed, told};
-use crate::support::TestGateway;
-
-/// An authority, and the files that it signed.
-struct Authority {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        std::fs::write(folder.path().join("ca.crt"), certificate.pem()).unwrap();
-        Self { folder, issuer: Issuer::new(params, key) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// `NAME.crt` and `NAME.key`, for a host or a user of this name.
-    fn sign(&self, file: &str, common_name: &str, hosts: &[&str]) {
-        let mut params = CertificateParams::new(hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        std::fs::write(self.path(&format!("{file}.crt")), certificate.pem()).unwrap();
-        std::fs::write(self.path(&format!("{file}.key")), key.serialize_pem()).unwrap();
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(self.path(&format!("{file}.key")), std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn served(&self) -> TlsConfig {
-        self.sign("server", "localhost", &["localhost", "127.0.0.1"]);
-        TlsConfig { cert: self.path("server.crt"), key: self.path("server.key"), client_ca: Some(self.path("ca.crt")), required: None }
-    }
-}
+use crate::support::{Authority, TestGateway};
 
 async fn gateway(configure: impl FnOnce(&mut Config)) -> TestGateway {
     TestGateway::with(configure, |_| {}).await
-}
-
-/// A connector that believes this authority, and shows this certificate.
-fn connector(authority: &Authority, identity: Option<&str>) -> MakeRustlsConnect {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(authority.path("ca.crt")).unwrap()).unwrap();
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(name) => {
-            let certificate = CertificateDer::from_pem_file(authority.path(&format!("{name}.crt"))).unwrap();
-            let key = PrivateKeyDer::from_pem_file(authority.path(&format!("{name}.key"))).unwrap();
-            builder.with_client_auth_cert(vec![certificate], key).unwrap()
-        }
-    };
-    config.alpn_protocols = vec![b"postgresql".to_vec()];
-    MakeRustlsConnect::new(config)
 }
 
 fn client(gateway: &TestGateway, user: &str) -> tokio_postgres::Config {
@@ -113,10 +48,10 @@ async fn passwords_bound_to_the_channel_and_direct_handshakes() {
     for negotiation in [SslNegotiation::Postgres, SslNegotiation::Direct] {
         let mut config = client(&gateway, "alice");
         config.password("wonderland").channel_binding(ChannelBinding::Require).ssl_negotiation(negotiation);
-        assert_eq!(tried(&config, connector(&authority, None)).await, Ok(true));
+        assert_eq!(tried(&config, authority.connector(None)).await, Ok(true));
         config.password("looking glass");
         assert_eq!(
-            tried(&config, connector(&authority, None)).await,
+            tried(&config, authority.connector(None)).await,
             Err("28P01 password authentication failed for user \"alice\"".to_owned())
         );
     }
@@ -128,7 +63,7 @@ async fn passwords_bound_to_the_channel_and_direct_handshakes() {
     let stranger = Authority::new();
     let mut config = client(&gateway, "alice");
     config.password("wonderland");
-    assert!(tried(&config, connector(&stranger, None)).await.unwrap_err().contains("TLS handshake"));
+    assert!(tried(&config, stranger.connector(None)).await.unwrap_err().contains("TLS handshake"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,13 +75,13 @@ async fn certificates_say_who_one_is() {
         config.auth.method = AuthMethod::Cert;
     })
     .await;
-    assert_eq!(tried(&client(&gateway, "alice"), connector(&authority, Some("alice"))).await, Ok(true));
+    assert_eq!(tried(&client(&gateway, "alice"), authority.connector(Some("alice"))).await, Ok(true));
     assert_eq!(
-        tried(&client(&gateway, "bob"), connector(&authority, Some("alice"))).await,
+        tried(&client(&gateway, "bob"), authority.connector(Some("alice"))).await,
         Err("28000 certificate authentication failed for user \"bob\"".to_owned())
     );
     let needed = Err("28000 connection requires a valid client certificate".to_owned());
-    assert_eq!(tried(&client(&gateway, "alice"), connector(&authority, None)).await, needed);
+    assert_eq!(tried(&client(&gateway, "alice"), authority.connector(None)).await, needed);
     let mut plain = client(&gateway, "alice");
     plain.ssl_mode(SslMode::Disable);
     assert_eq!(plain.connect(tokio_postgres::NoTls).await.err().unwrap().code().unwrap().code(), "28000");
@@ -154,7 +89,7 @@ async fn certificates_say_who_one_is() {
     let stranger = Authority::new();
     stranger.sign("alice", "alice", &[]);
     std::fs::copy(authority.path("ca.crt"), stranger.path("ca.crt")).unwrap();
-    assert!(tried(&client(&gateway, "alice"), connector(&stranger, Some("alice"))).await.is_err());
+    assert!(tried(&client(&gateway, "alice"), stranger.connector(Some("alice"))).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +97,7 @@ async fn required_tls_refuses_what_is_not_encrypted() {
     let authority = Authority::new();
     let gateway = gateway(|config| config.tls = Some(TlsConfig { required: Some(true), ..authority.served() })).await;
     let mut config = client(&gateway, "tester");
-    assert_eq!(tried(&config, connector(&authority, None)).await, Ok(true));
+    assert_eq!(tried(&config, authority.connector(None)).await, Ok(true));
     config.ssl_mode(SslMode::Disable);
     assert_eq!(config.connect(tokio_postgres::NoTls).await.err().unwrap().code().unwrap().code(), "28000");
     // A handshake for another protocol, bytes slipped in before it, and noise end the connection, and nothing else.
@@ -188,7 +123,7 @@ async fn required_tls_refuses_what_is_not_encrypted() {
     config.ssl_negotiation(SslNegotiation::Direct);
     let refused = tried(&config, MakeRustlsConnect::new(without_alpn)).await;
     assert!(refused.as_ref().is_err_and(|words| words.contains("ALPN")), "{refused:?}");
-    assert_eq!(tried(&client(&gateway, "tester"), connector(&authority, None)).await, Ok(true));
+    assert_eq!(tried(&client(&gateway, "tester"), authority.connector(None)).await, Ok(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +139,7 @@ async fn a_new_certificate_without_a_restart() {
     let config = |authority: &Authority| {
         let mut config = tokio_postgres::Config::new();
         config.host("localhost").hostaddr("127.0.0.1".parse().unwrap()).port(address.port()).user("u").dbname("test");
-        let connector = connector(authority, None);
+        let connector = authority.connector(None);
         async move { config.ssl_mode(SslMode::Require).connect(connector).await.map(|(client, connection)| (client, tokio::spawn(connection))) }
     };
     let (client, _connection) = config(&authority).await.unwrap();

@@ -3,56 +3,26 @@
 //! A statement is planned when it is parsed (a client wants its columns) and again each time it is executed (a commit
 //! made in between must be seen), so values are there the second time only. Where a parameter's type follows from the
 //! key, time or argument that it meets, planning notes it as a hint and the statement is planned once more.
+//!
+//! Three places give hints, as PostgreSQL's parser takes them: the statement's text ([`written`]: casts, row counts, arguments of
+//! functions), operators while they are planned ([`operators`]), and the plan ([`inferred`]: what has to be of one type).
+
+mod inferred;
+mod operators;
+mod signatures;
+mod written;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, LimitClause, Query, Statement, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
-use crate::pg_type::PgType;
-
-/// Finds placeholders directly below casts, and those that count rows.
-struct Casts<'a> {
-    parameters: &'a Parameters,
-}
-
-impl Visitor for Casts<'_> {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expression: &SqlExpr) -> ControlFlow<()> {
-        if let SqlExpr::Cast { expr, data_type, .. } = expression
-            && let SqlExpr::Value(value) = expr.as_ref()
-            && let Value::Placeholder(placeholder) = &value.value
-            && let Some((pg_type, _)) = PgType::from_sql_name(&data_type.to_string())
-        {
-            self.parameters.hint(placeholder, pg_type.arrow());
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let (limit, offset) = match &query.limit_clause {
-            Some(LimitClause::LimitOffset { limit, offset, .. }) => (limit.as_ref(), offset.as_ref().map(|offset| &offset.value)),
-            Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
-            None => (None, None),
-        };
-        let fetch = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref());
-        for count in [limit, offset, fetch].into_iter().flatten() {
-            if let SqlExpr::Value(value) = count
-                && let Value::Placeholder(placeholder) = &value.value
-            {
-                self.parameters.hint(placeholder, DataType::Int64);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
+use crate::pg_type::{PG_TYPE_KEY, PgType};
 
 /// A parameter's field: sixteen bytes are a uuid, since no other type has a width.
 fn field(index: usize, data_type: &DataType) -> Field {
@@ -73,6 +43,8 @@ pub struct Parameters {
     /// Types that the result's columns will be put into, where a statement says so (INSERT).
     pub expected: Vec<DataType>,
     hints: Mutex<BTreeMap<usize, DataType>>,
+    /// PostgreSQL's names of types that share their representation with another (`varchar`, `json`, `name`).
+    names: Mutex<BTreeMap<usize, PgType>>,
 }
 
 impl Parameters {
@@ -97,6 +69,12 @@ impl Parameters {
     pub fn expecting(mut self, types: &[DataType]) -> Self {
         self.expected = types.to_vec();
         self
+    }
+
+    /// The same for planning the statement with the types that were found; none if nothing new was found.
+    pub fn refined(&self) -> Option<Self> {
+        let types = self.hinted()?;
+        Some(Self { types, names: Mutex::new(self.names.lock().clone()), expected: self.expected.clone(), ..Self::default() })
     }
 
     /// The types as the engine's planner wants them.
@@ -129,9 +107,23 @@ impl Parameters {
         }
     }
 
-    /// Notes the types that the statement's own casts give: `$1::bigint[]` is a `bigint[]`.
-    pub fn hint_casts(&self, statement: &Statement) {
-        let _ = statement.visit(&mut Casts { parameters: self });
+    /// The same, under PostgreSQL's name.
+    fn hint_named(&self, placeholder: &str, pg_type: PgType) {
+        let Some(index) = Self::index(placeholder) else { return };
+        if self.is_open(index) {
+            self.hints.lock().insert(index, pg_type.arrow());
+            self.names.lock().insert(index, pg_type);
+        }
+    }
+
+    /// Whether nothing is known of a parameter yet.
+    fn is_open(&self, index: usize) -> bool {
+        self.types.get(index).is_none_or(Option::is_none) && !self.hints.lock().contains_key(&index)
+    }
+
+    /// Notes the types that follow from the statement's own words: `$1::bigint[]` is a `bigint[]`.
+    pub fn hint_written(&self, statement: &Statement) {
+        written::hint(self, statement);
     }
 
     /// Notes that the parameters which make up column `column` of `plan` meet this type.
@@ -161,7 +153,7 @@ impl Parameters {
     fn hint_expression(&self, expression: &Expr, input: Option<&LogicalPlan>, data_type: &DataType) {
         match expression {
             Expr::Alias(alias) => self.hint_expression(&alias.expr, input, data_type),
-            Expr::Placeholder(placeholder) if placeholder.field.is_none() => self.hint(&placeholder.id, data_type.clone()),
+            Expr::Placeholder(placeholder) => self.hint(&placeholder.id, data_type.clone()),
             Expr::Column(column) => {
                 if let Some(input) = input
                     && let Ok(index) = input.schema().index_of_column(column)
@@ -195,17 +187,26 @@ impl Parameters {
     }
 
     /// All parameters' types: declared, hinted, or inferred by the engine from the plan; text where nothing says.
-    pub fn complete(&self, plan: &LogicalPlan) -> Result<Vec<DataType>> {
+    pub fn complete(&self, plan: &LogicalPlan) -> Result<Vec<FieldRef>> {
         let mut types = self.hinted().unwrap_or_else(|| self.types.clone());
-        for (name, inferred) in plan.get_parameter_types()? {
+        let mut names = self.names.lock();
+        for (name, inferred) in plan.get_parameter_fields()? {
             let Some(index) = Self::index(&name) else { continue };
             if types.len() <= index {
                 types.resize(index + 1, None);
             }
             if types[index].is_none() {
-                types[index] = inferred.filter(|found| *found != DataType::Null);
+                let inferred = inferred.filter(|found| *found.data_type() != DataType::Null);
+                if let Some(field) = inferred.as_ref().filter(|field| field.metadata().contains_key(PG_TYPE_KEY)) {
+                    names.insert(index, operators::same(PgType::of(field)));
+                }
+                types[index] = inferred.map(|field| field.data_type().clone());
             }
         }
-        Ok(types.into_iter().map(|known| known.unwrap_or(DataType::Utf8)).collect())
+        let named = |(index, known): (usize, Option<DataType>)| match names.get(&index) {
+            Some(pg_type) => Arc::new(pg_type.arrow_field(&format!("${}", index + 1))),
+            None => Arc::new(field(index, &known.unwrap_or(DataType::Utf8))),
+        };
+        Ok(types.into_iter().enumerate().map(named).collect())
     }
 }
