@@ -177,7 +177,12 @@ impl PgType {
     /// The type a client is told for a field.
     pub fn of(field: &Field) -> PgType {
         if let Some(named) = field.metadata().get(PG_TYPE_KEY).and_then(|name| PgType::from_name(name)) {
-            return named;
+            // A cast keeps what its operand was called, and what was read out of JSON is no JSON any more.
+            let plain = field.data_type();
+            let read = plain.is_numeric() || plain.is_temporal() || *plain == DataType::Boolean;
+            if !(read && matches!(named, PgType::JSON | PgType::JSONB)) {
+                return named;
+            }
         }
         match field.metadata().get(EXTENSION_NAME_KEY).map(String::as_str) {
             Some("arrow.uuid") => return PgType::UUID,

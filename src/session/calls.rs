@@ -275,7 +275,8 @@ impl Session {
         let mut rows = self.query(&sql, &parsed, "SELECT").await?;
         let memory = MemoryConsumer::new("answer of a call").register(&self.gateway.memory());
         let mut batches = Vec::new();
-        while let Some(batch) = rows.stream.next().await {
+        let mut stream = futures::stream::iter(rows.pending.take().map(Ok)).chain(rows.stream);
+        while let Some(batch) = stream.next().await {
             let batch = batch?;
             // Twice: the rows are put into order by copying.
             memory.try_grow(2 * batch.get_array_memory_size()).map_err(|failure| plan::without_position(&failure))?;

@@ -139,6 +139,7 @@ impl VisitorMut for Anys {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         let Expr::AnyOp { right, .. } = expression else { return ControlFlow::Continue(()) };
+        array_literal(right);
         let harmless = match right.as_ref() {
             Expr::Subquery(_) => true,
             Expr::Array(array) => array.elem.iter().all(|element| matches!(element, Expr::Value(value) if value.value != Value::Null)),

@@ -141,7 +141,7 @@ fn by_operator(op: UnaryOperator, operand: &Expr) -> Option<Expr> {
         UnaryOperator::PGSquareRoot => "sqrt($1)",
         UnaryOperator::PGCubeRoot => "cbrt($1)",
         UnaryOperator::PGAbs => "abs($1)",
-        UnaryOperator::BitwiseNot => "($1) # -1",
+        UnaryOperator::BitwiseNot => "($1) # CAST(-1 AS int)",
         _ => return None,
     };
     Some(Expr::Nested(Box::new(filled(parsed(shape)?, std::slice::from_ref(operand)))))

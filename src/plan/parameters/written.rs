@@ -98,8 +98,10 @@ impl Visitor for Written<'_> {
             Expr::Substring { expr, substring_from, substring_for, special, shorthand } => {
                 self.is(expr, PgType::TEXT);
                 // Of `substring(a, b)` PostgreSQL prefers the one of regular expressions, where nothing else tells.
-                if *shorthand || !special {
-                    [substring_from, substring_for].into_iter().flatten().for_each(|count| self.is(count, PgType::INT4));
+                let counts: Vec<&Expr> = [substring_from, substring_for].into_iter().flatten().map(|count| count.as_ref()).collect();
+                let told = !special && counts.iter().any(|count| placeholder(count).is_none());
+                if *shorthand || told {
+                    counts.into_iter().for_each(|count| self.is(count, PgType::INT4));
                 }
             }
             Expr::Overlay { overlay_from, overlay_for, .. } => {
