@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause,
-    OrderByKind, Parens, Query, Select, SetExpr, Statement, Subscript, TableFactor, TypedString, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut, WindowFrameBound, WindowType,
+    OrderByKind, Parens, Query, Select, SetExpr, Statement, Subscript, TableFactor, TableVersion, TypedString, UnaryOperator, Value,
+    ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -61,6 +61,14 @@ impl VisitorMut for Literals {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            version:
+                Some(TableVersion::VersionAsOf(version) | TableVersion::TimestampAsOf(version) | TableVersion::ForSystemTimeAsOf(version)),
+            ..
+        } = factor
+        {
+            as_written(version);
+        }
         if let TableFactor::Table { args: Some(arguments), .. } = factor {
             for argument in &mut arguments.args {
                 if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))
