@@ -179,8 +179,14 @@ impl Planner {
             None => vec![None; plan.schema().fields().len()],
         };
         let analyzed = coerced(&plan, settings.state);
-        let fields = analyzed.as_ref().unwrap_or(&plan).schema().fields().iter().enumerate();
-        let columns = fields.map(|(index, field)| (column_names::shown(field.name()).to_owned(), computed(field, &plan, index))).collect();
+        // A field as it was planned says more than its type (uuid, name), which coercion does not keep.
+        let changed = |index: usize, field: &FieldRef| {
+            let found = analyzed.as_ref()?.schema().fields().get(index)?;
+            (found.data_type() != field.data_type()).then(|| Arc::clone(found))
+        };
+        let fields: Vec<FieldRef> = plan.schema().fields().iter().cloned().collect();
+        let fields = fields.iter().enumerate().map(|(index, field)| (index, changed(index, field).unwrap_or_else(|| Arc::clone(field))));
+        let columns = fields.map(|(index, field)| (column_names::shown(field.name()).to_owned(), computed(&field, &plan, index))).collect();
         let retrieved = mentions.retrieval.then(|| Arc::new(settings.reads.retrieved(settings.registry.version)));
         Ok(PlannedQuery { plan, columns, origins, parameter_types, retrieved, discovery })
     }

@@ -189,7 +189,7 @@ async fn transactions(client: &mut Client) -> Outcome {
     client.batch_execute("CREATE TEMP TABLE tx (a int8)").await?;
     let mut transaction = client.transaction().await?;
     transaction.execute("INSERT INTO tx VALUES ($1)", &[&1_i64]).await?;
-    let inner = transaction.savepoint("inner").await?;
+    let inner = transaction.savepoint("inside").await?;
     let failed = inner.batch_execute("SELECT 1 / 0").await.is_err();
     inner.rollback().await?;
     transaction.commit().await?;
