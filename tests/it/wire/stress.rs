@@ -167,7 +167,7 @@ async fn live(
                 let sql = "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT generate_series FROM generate_series(1, 20000); MOVE ALL IN c";
                 client.batch_execute(sql).await.unwrap();
                 let row = client.query_one("FETCH ABSOLUTE 7777 FROM c", &[]).await.unwrap();
-                assert_eq!(row.get::<_, i64>(0), 7777);
+                assert_eq!(row.get::<_, i32>(0), 7777);
                 client.batch_execute("COMMIT").await.unwrap();
             }
             _ => client = connect(address).await,
