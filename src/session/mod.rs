@@ -18,8 +18,8 @@ mod query;
 mod readiness;
 mod response;
 #[allow(clippy::module_inception)]
-mod series_order;
 mod session;
+mod series_order;
 mod settings;
 mod statement;
 mod statistics;

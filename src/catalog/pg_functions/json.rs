@@ -13,6 +13,8 @@ use crate::pg_format::jsonb::Json;
 use crate::pg_type::PgType;
 
 type Types = Option<(Vec<DataType>, DataType)>;
+/// An operator's spelling, its function's name, types and body.
+type Operator = (&'static str, &'static str, super::Types, super::Body);
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let jsonb = |name, types, body| Builtin::function_of(name, types, body, PgType::JSONB);
@@ -32,7 +34,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// What stands between two values of JSON, and the function that it is.
-const OPERATORS: &[(&str, &str, fn(&[DataType]) -> Types, super::Body)] = &[
+const OPERATORS: &[Operator] = &[
     ("->", "jsonb_object_field", member, object_field),
     ("->>", "jsonb_object_field_text", member, object_field_text),
     ("#>", "jsonb_path", path, at_path),
