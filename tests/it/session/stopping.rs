@@ -1,5 +1,6 @@
 //! Cancel, timeout, disconnect.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
@@ -11,8 +12,14 @@ async fn cancel_stops_a_statement_and_leaves_the_session() {
     let gateway = TestGateway::start().await;
     let client = gateway.connect().await;
     let token = client.cancel_token();
-    let (outcome, ()) = tokio::join!(client.simple_query("SELECT pg_sleep(60)"), async {
-        while gateway.gateway.counters.snapshot().statements == 0 {
+    let over = AtomicBool::new(false);
+    let statement = async {
+        let outcome = client.simple_query("SELECT pg_sleep(60)").await;
+        over.store(true, Ordering::Relaxed);
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(statement, async {
+        while !over.load(Ordering::Relaxed) {
             // The statement has no visible sign of running, so the request is repeated until it was heard.
             token.cancel_query(NoTls).await.unwrap();
             tokio::task::yield_now().await;
