@@ -28,7 +28,12 @@ impl Gateway {
         let mut config = std::fs::File::create(&file).expect("a configuration");
         write!(config, "project = \"test\"\nlisten = \"{address}\"\nregistry = \"file://{}\"\n", registry.display())
             .expect("a configuration");
-        let process = Command::new(env!("CARGO_BIN_EXE_featgres"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_featgres"));
+        // Variables of the tests are no settings of the gateway's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FEATGRES_")) {
+            command.env_remove(name);
+        }
+        let process = command
             .args(["serve", "--config"])
             .arg(&file)
             .current_dir(folder)
