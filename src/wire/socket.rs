@@ -11,6 +11,7 @@ use std::io;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::error::ProtocolError;
@@ -161,7 +162,8 @@ impl<S: Stream> Socket<S> {
             report = interrupt.raised() => Err(interrupted(report)),
             () = until(deadline) => Err(Stop::Statement(ProtocolError::StatementTimeout.into())),
             done = work => Ok(done),
-            () = watch(&mut self.reader, &mut self.input, &mut self.ended) => Err(Stop::Gone),
+            // The work may use up the task's turn, and without the exception the socket would never be looked at.
+            () = unconstrained(watch(&mut self.reader, &mut self.input, &mut self.ended)) => Err(Stop::Gone),
         }
     }
 
@@ -183,7 +185,7 @@ impl<S: Stream> Socket<S> {
             report = interrupt.raised() => return Err(interrupted(report)),
             () = until(deadline) => return Err(Stop::Statement(ProtocolError::StatementTimeout.into())),
             done = write => done?,
-            () = watch(reader, input, ended) => return Err(Stop::Gone),
+            () = unconstrained(watch(reader, input, ended)) => return Err(Stop::Gone),
         }
         self.clear_output();
         Ok(())
