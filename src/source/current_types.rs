@@ -61,33 +61,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::source::{SnapshotRef, SourceCatalog, SourceError, Sources, TableIdent, TablePointer};
+    use crate::source::one_table_tests::{OneTable, ident};
+    use crate::source::{SnapshotRef, SourceCatalog, Sources};
     use crate::storage::Storage;
-
-    #[derive(Debug)]
-    struct OneTable(Arc<Storage>);
-
-    #[async_trait::async_trait]
-    impl SourceCatalog for OneTable {
-        fn name(&self) -> &str {
-            "lake"
-        }
-        fn kind(&self) -> &'static str {
-            "test"
-        }
-        fn storage(&self) -> &Arc<Storage> {
-            &self.0
-        }
-        async fn pointer(&self, _: &TableIdent) -> Result<TablePointer, SourceError> {
-            Ok(TablePointer::at("s3://b/m.json"))
-        }
-        async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-            Ok(Vec::new())
-        }
-        async fn tables(&self, _: &str) -> Result<Vec<String>, SourceError> {
-            Ok(Vec::new())
-        }
-    }
 
     #[tokio::test]
     async fn an_older_snapshot_is_read_in_the_types_of_today() {
@@ -109,9 +85,9 @@ mod tests {
         });
         let storage = Storage::with_store("s3://b", Arc::new(InMemory::new()));
         storage.put_if_absent("s3://b/m.json", Bytes::from(metadata.to_string())).await.unwrap();
-        let catalog: Arc<dyn SourceCatalog> = Arc::new(OneTable(storage));
+        let catalog: Arc<dyn SourceCatalog> = Arc::new(OneTable::at(&storage, "s3://b/m.json"));
         let sources = Sources::new([catalog]);
-        let ident = TableIdent { catalog: "lake".into(), schema: "s".into(), table: "t".into() };
+        let ident = ident("t");
         let pinned = sources.snapshot(&ident, &SnapshotRef::Snapshot(1)).await.unwrap();
         let shown = |snapshot: &TableSnapshot| {
             let fields = snapshot.schema.fields().iter().map(|field| format!("{} {}", field.name, field.field_type));

@@ -1,6 +1,6 @@
 //! Where rows live: a catalog finds a table's current metadata, and the Iceberg format says what it holds.
 //!
-//! `sql` (and later `trino`, `nessie`, `rest`) implement [`SourceCatalog`]; [`Sources`] is what the rest of the
+//! `sql`, `trino`, `nessie` and `rest` implement [`SourceCatalog`]; [`Sources`] is what the rest of the
 //! gateway asks. Nothing here knows the engine: results are the specification's nouns.
 
 use std::collections::BTreeMap;
@@ -182,3 +182,5 @@ impl Sources {
 
 #[cfg(test)]
 mod fixtures_tests;
+#[cfg(test)]
+mod one_table_tests;

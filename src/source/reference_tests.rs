@@ -1,53 +1,15 @@
 //! References, pointers that move, and the cache, over tables of our own making.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::memory::InMemory;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::error::ReportError;
-use crate::source::SourceCatalog;
+use crate::source::one_table_tests::{self, OneTable};
 use crate::storage::Storage;
-
-/// A catalog of one table, whose pointer the test moves.
-#[derive(Debug)]
-struct OneTable {
-    storage: Arc<Storage>,
-    pointer: Mutex<TablePointer>,
-    asked: AtomicUsize,
-    lifetime: Mutex<std::time::Duration>,
-}
-
-#[async_trait]
-impl SourceCatalog for OneTable {
-    fn name(&self) -> &str {
-        "lake"
-    }
-    fn kind(&self) -> &'static str {
-        "test"
-    }
-    fn storage(&self) -> &Arc<Storage> {
-        &self.storage
-    }
-    fn pointer_lifetime(&self) -> std::time::Duration {
-        *self.lifetime.lock()
-    }
-    async fn pointer(&self, _: &TableIdent) -> Result<TablePointer, SourceError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        Ok(self.pointer.lock().clone())
-    }
-    async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-        Ok(vec!["s".into()])
-    }
-    async fn tables(&self, _: &str) -> Result<Vec<String>, SourceError> {
-        Ok(vec!["t".into()])
-    }
-}
 
 fn metadata(current: Option<i64>) -> Value {
     let schema = |id: i32, name: &str| json!({"type": "struct", "schema-id": id, "fields": [{"id": 1, "name": name, "required": false, "type": "long"}]});
@@ -71,14 +33,13 @@ async fn table(files: &[(&str, Value)]) -> (Arc<Sources>, Arc<OneTable>) {
     for (url, json) in files {
         storage.put_if_absent(url, Bytes::from(json.to_string())).await.unwrap();
     }
-    let pointer = TablePointer::at(files[0].0);
-    let catalog = Arc::new(OneTable { storage, pointer: Mutex::new(pointer), asked: AtomicUsize::new(0), lifetime: Mutex::default() });
+    let catalog = Arc::new(OneTable::at(&storage, files[0].0));
     let as_catalog: Arc<dyn SourceCatalog> = catalog.clone();
     (Arc::new(Sources::new([as_catalog])), catalog)
 }
 
 fn ident() -> TableIdent {
-    TableIdent { catalog: "lake".into(), schema: "s".into(), table: "t".into() }
+    one_table_tests::ident("t")
 }
 
 #[tokio::test]
@@ -146,7 +107,7 @@ async fn files_that_are_gone_are_expired_and_missing_lists_are_damage() {
     assert!(expired.to_string().contains("has expired") && expired.to_string().contains("s3://b/gone.avro"), "{expired}");
     let neither = sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap().scan_files(&|_| true).await.unwrap_err();
     assert_eq!(neither.sqlstate().code(), "XX001");
-    catalog.pointer.lock().metadata_location = "s3://b/none.json".into();
+    catalog.moves_to(TablePointer::at("s3://b/none.json"));
     let missing = sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap_err();
     assert_eq!((missing.sqlstate().code(), missing.to_string().contains("s3://b/none.json")), ("72000", true));
 }
@@ -162,18 +123,18 @@ async fn what_a_kept_pointer_does_not_find_is_looked_for_through_a_fresh_one() {
         async move { sources.snapshot(&ident(), &at).await.unwrap().snapshot_id() }
     };
     assert_eq!(seen(SnapshotRef::Current).await, Some(10));
-    catalog.pointer.lock().metadata_location = "s3://b/2.json".into();
+    catalog.moves_to(TablePointer::at("s3://b/2.json"));
     // The pointer lives on, but what it does not know may be newer than it.
     assert_eq!(seen(SnapshotRef::Current).await, Some(10));
-    assert_eq!(catalog.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(catalog.asked(), 1);
     assert_eq!(seen(SnapshotRef::Tag("later".into())).await, Some(20));
     assert_eq!(seen(SnapshotRef::Current).await, Some(20));
-    assert_eq!(catalog.asked.load(Ordering::Relaxed), 2);
+    assert_eq!(catalog.asked(), 2);
     // What is not there now either is an error, after one more question.
     assert!(sources.snapshot(&ident(), &SnapshotRef::Tag("never".into())).await.is_err());
-    assert_eq!(catalog.asked.load(Ordering::Relaxed), 3);
+    assert_eq!(catalog.asked(), 3);
     // By force.
-    catalog.pointer.lock().metadata_location = "s3://b/1.json".into();
+    catalog.moves_to(TablePointer::at("s3://b/1.json"));
     assert_eq!(sources.fresh_snapshot(&ident(), &SnapshotRef::Current).await.unwrap().snapshot_id(), Some(10));
     assert_eq!(seen(SnapshotRef::Current).await, Some(10));
 }
@@ -189,14 +150,14 @@ async fn the_pointer_is_asked_each_time_and_metadata_is_read_once() {
         assert_eq!(one.unwrap(), Some(10));
     }
     let counts = catalog.storage.request_counts();
-    assert_eq!((catalog.asked.load(Ordering::Relaxed), counts.gets, counts.heads), (32, 1, 0));
+    assert_eq!((catalog.asked(), counts.gets, counts.heads), (32, 1, 0));
     // A commit is seen by the next statement; one that was pinned before keeps what it has.
     let before = sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap();
-    catalog.pointer.lock().metadata_location = "s3://b/2.json".into();
+    catalog.moves_to(TablePointer::at("s3://b/2.json"));
     assert_eq!(sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap().snapshot_id(), Some(20));
     assert_eq!((before.snapshot_id(), catalog.storage.request_counts().gets), (Some(10), 2));
     // Nessie names the snapshot itself.
-    catalog.pointer.lock().snapshot_id = Some(10);
+    catalog.moves_to(TablePointer { snapshot_id: Some(10), ..TablePointer::at("s3://b/2.json") });
     assert_eq!(sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap().snapshot_id(), Some(10));
 }
 

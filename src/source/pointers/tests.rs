@@ -1,61 +1,21 @@
 //! Pointers live as long as their catalog says, and are asked for once at a time.
 
-use std::sync::atomic::AtomicBool;
-
-use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::source::one_table_tests::{OneTable, ident};
 use crate::storage::Storage;
 
-/// A catalog that numbers its answers, waits where it is told to, and fails where it is told to.
-#[derive(Debug)]
-struct Counting {
-    storage: Arc<Storage>,
-    lifetime: Duration,
-    answers: AtomicU64,
-    down: AtomicBool,
-    gate: Option<Notify>,
+/// A catalog that numbers its answers.
+fn counting(lifetime: Duration, gate: Option<Notify>) -> Arc<OneTable> {
+    let catalog = OneTable { gate, ..OneTable::at(&Storage::local(), "") };
+    *catalog.lifetime.lock() = lifetime;
+    catalog.answers(numbered);
+    Arc::new(catalog)
 }
 
-fn counting(lifetime: Duration, gate: Option<Notify>) -> Arc<Counting> {
-    Arc::new(Counting { storage: Storage::local(), lifetime, answers: AtomicU64::new(0), down: AtomicBool::new(false), gate })
-}
-
-#[async_trait]
-impl SourceCatalog for Counting {
-    fn name(&self) -> &str {
-        "lake"
-    }
-    fn kind(&self) -> &'static str {
-        "test"
-    }
-    fn storage(&self) -> &Arc<Storage> {
-        &self.storage
-    }
-    fn pointer_lifetime(&self) -> Duration {
-        self.lifetime
-    }
-    async fn pointer(&self, ident: &TableIdent) -> Result<TablePointer, SourceError> {
-        let number = self.answers.fetch_add(1, Ordering::Relaxed);
-        if let Some(gate) = &self.gate {
-            gate.notified().await;
-        }
-        if self.down.load(Ordering::Relaxed) {
-            return Err(SourceError::CatalogUnreachable { catalog: "lake".into(), reason: "no route".into() });
-        }
-        Ok(TablePointer::at(format!("s3://b/{}/{number}", ident.table)))
-    }
-    async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-    async fn tables(&self, _: &str) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-}
-
-fn table(name: &str) -> TableIdent {
-    TableIdent { catalog: "lake".into(), schema: "s".into(), table: name.into() }
+fn numbered(ident: &TableIdent, number: u64) -> Result<TablePointer, SourceError> {
+    Ok(TablePointer::at(format!("s3://b/{}/{number}", ident.table)))
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -65,7 +25,7 @@ async fn without_a_lifetime_every_question_reaches_the_catalog() {
     let catalog = counting(Duration::ZERO, None);
     let (pointers, catalog): (_, Arc<dyn SourceCatalog>) = (Pointers::default(), catalog);
     for number in 0..3 {
-        let (pointer, kept) = pointers.get(&catalog, &table("t"), Age::Kept).await.unwrap();
+        let (pointer, kept) = pointers.get(&catalog, &ident("t"), Age::Kept).await.unwrap();
         assert_eq!((pointer.metadata_location, kept), (format!("s3://b/t/{number}"), false));
     }
     assert_eq!(pointers.counts(), PointerCounts { kept: 0, asked: 3 });
@@ -76,7 +36,7 @@ async fn a_pointer_lives_as_long_as_its_catalog_says_and_freshness_is_asked_for(
     let catalog = counting(HOUR, None);
     let (pointers, catalog): (_, Arc<dyn SourceCatalog>) = (Pointers::default(), catalog);
     let now = Instant::now();
-    let at = |later: Duration, age: Age| pointers.answer(&catalog, &table("t"), age, HOUR, now + later);
+    let at = |later: Duration, age: Age| pointers.answer(&catalog, &ident("t"), age, HOUR, now + later);
     let told = |(answer, kept): (Answer, bool)| (answer.now_or_never().unwrap().unwrap().metadata_location, kept);
     assert_eq!(told(at(Duration::ZERO, Age::Kept)), ("s3://b/t/0".into(), false));
     assert_eq!(told(at(HOUR - Duration::from_nanos(1), Age::Kept)), ("s3://b/t/0".into(), true));
@@ -85,7 +45,7 @@ async fn a_pointer_lives_as_long_as_its_catalog_says_and_freshness_is_asked_for(
     // What was asked for by force is what the next statement finds.
     assert_eq!(told(at(HOUR, Age::Kept)), ("s3://b/t/2".into(), true));
     // Another table has its own.
-    assert_eq!(told(pointers.answer(&catalog, &table("u"), Age::Kept, HOUR, now)), ("s3://b/u/3".into(), false));
+    assert_eq!(told(pointers.answer(&catalog, &ident("u"), Age::Kept, HOUR, now)), ("s3://b/u/3".into(), false));
 }
 
 #[tokio::test]
@@ -93,12 +53,12 @@ async fn questions_at_one_time_share_a_flight() {
     let counted = counting(HOUR, Some(Notify::new()));
     let catalog: Arc<dyn SourceCatalog> = Arc::clone(&counted) as _;
     let pointers = Pointers::default();
-    let ident = table("t");
-    let asked = futures::future::join_all((0..50).map(|_| pointers.get(&catalog, &ident, Age::Kept)));
+    let table = ident("t");
+    let asked = futures::future::join_all((0..50).map(|_| pointers.get(&catalog, &table, Age::Kept)));
     let open = async { counted.gate.as_ref().unwrap().notify_one() };
     let (answers, ()) = futures::join!(asked, open);
     assert!(answers.into_iter().all(|answer| answer.unwrap().0.metadata_location == "s3://b/t/0"));
-    assert_eq!(counted.answers.load(Ordering::Relaxed), 1);
+    assert_eq!(counted.asked(), 1);
     assert_eq!(pointers.counts(), PointerCounts { kept: 49, asked: 1 });
 }
 
@@ -107,12 +67,12 @@ async fn one_who_gives_up_does_not_take_the_answer_along() {
     let counted = counting(HOUR, Some(Notify::new()));
     let catalog: Arc<dyn SourceCatalog> = Arc::clone(&counted) as _;
     let pointers = Pointers::default();
-    let ident = table("t");
-    let mut first = Box::pin(pointers.get(&catalog, &ident, Age::Kept));
+    let table = ident("t");
+    let mut first = Box::pin(pointers.get(&catalog, &table, Age::Kept));
     assert!(futures::poll!(&mut first).is_pending());
     drop(first);
     counted.gate.as_ref().unwrap().notify_one();
-    assert_eq!(pointers.get(&catalog, &ident, Age::Kept).await.unwrap().0.metadata_location, "s3://b/t/0");
+    assert_eq!(pointers.get(&catalog, &table, Age::Kept).await.unwrap().0.metadata_location, "s3://b/t/0");
 }
 
 #[tokio::test]
@@ -120,12 +80,12 @@ async fn errors_are_not_kept() {
     let counted = counting(HOUR, None);
     let catalog: Arc<dyn SourceCatalog> = Arc::clone(&counted) as _;
     let pointers = Pointers::default();
-    counted.down.store(true, Ordering::Relaxed);
-    let error = pointers.get(&catalog, &table("t"), Age::Kept).await.unwrap_err();
+    counted.answers(|_, _| Err(SourceError::CatalogUnreachable { catalog: "lake".into(), reason: "no route".into() }));
+    let error = pointers.get(&catalog, &ident("t"), Age::Kept).await.unwrap_err();
     assert_eq!(error.to_string(), "catalog \"lake\" cannot be reached: no route");
     assert_eq!(crate::error::ReportError::sqlstate(&error), crate::error::SqlState::FDW_UNABLE_TO_ESTABLISH_CONNECTION);
-    counted.down.store(false, Ordering::Relaxed);
-    assert_eq!(pointers.get(&catalog, &table("t"), Age::Kept).await.unwrap().0.metadata_location, "s3://b/t/1");
+    counted.answers(numbered);
+    assert_eq!(pointers.get(&catalog, &ident("t"), Age::Kept).await.unwrap().0.metadata_location, "s3://b/t/1");
 }
 
 #[tokio::test]
@@ -133,7 +93,7 @@ async fn the_number_of_tables_is_bounded() {
     let catalog: Arc<dyn SourceCatalog> = counting(HOUR, None);
     let pointers = Pointers::default();
     for number in 0..=MOST_TABLES {
-        pointers.get(&catalog, &table(&number.to_string()), Age::Kept).await.unwrap();
+        pointers.get(&catalog, &ident(&number.to_string()), Age::Kept).await.unwrap();
     }
     assert!(pointers.slots.lock().len() <= MOST_TABLES);
 }

@@ -13,19 +13,19 @@ use featgres::error::ReportError;
 use featgres::source::iceberg::{
     DeleteKind, DeletionVector, FormatError, Manifest, ManifestContent, ManifestFile, ManifestList, NameMapping, TableMetadata,
 };
-use featgres::source::{SnapshotRef, SourceCatalog, Sources, TableIdent};
+use featgres::source::{SnapshotRef, Sources};
 use featgres::storage::Storage;
 use featgres::table::{SnapshotTable, TableOptions};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
-use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::history::Table;
-use super::{OneTable, session};
+use super::one_table::{OneTable, ident};
+use super::session;
 
 /// Damage is XX001; a flipped version or codec may be a feature that is not there, a flipped path a file that is gone or cannot
 /// be named, a flipped count more than the limits allow.
@@ -124,8 +124,7 @@ async fn damaged_files_of_a_table_are_an_error_or_harmless() {
             copy.put(&object.location, PutPayload::from(bytes)).await.unwrap();
         }
         let storage = Storage::with_store("s3://b", copy);
-        let catalog: Arc<dyn SourceCatalog> = Arc::new(OneTable { storage, location: Mutex::new(location.to_owned()) });
-        let sources = Sources::new([catalog]);
+        let sources = OneTable::at(&storage, location).sources();
         let session = &sessions[random.random_range(0..sessions.len())];
         let began = Instant::now();
         let outcome = tokio::time::timeout(PATIENCE, read(session, &sources)).await;
@@ -153,8 +152,7 @@ fn current_files(table: &Table) -> Vec<String> {
 }
 
 async fn read(session: &datafusion::prelude::SessionContext, sources: &Sources) -> Result<(), String> {
-    let ident = TableIdent { catalog: "lake".to_owned(), schema: "s".to_owned(), table: "t".to_owned() };
-    let snapshot = sources.snapshot(&ident, &SnapshotRef::Current).await.map_err(|error| error.sqlstate().code().to_owned())?;
+    let snapshot = sources.snapshot(&ident(), &SnapshotRef::Current).await.map_err(|error| error.sqlstate().code().to_owned())?;
     let provider =
         SnapshotTable::new(snapshot, TableOptions { metadata_columns: true }).map_err(|error| error.sqlstate().code().to_owned())?;
     let _ = session.deregister_table("t");
@@ -314,8 +312,7 @@ async fn damaged_parquet_by_other_writers_is_an_error_or_harmless() {
             store.put(&Path::parse(name).unwrap(), PutPayload::from(bytes)).await.unwrap();
         }
         let storage = Storage::with_store("s3://fixtures", store);
-        let location = Mutex::new("s3://fixtures/corpus/small/metadata/now.metadata.json".to_owned());
-        let sources = Sources::new([Arc::new(OneTable { storage, location }) as Arc<dyn SourceCatalog>]);
+        let sources = OneTable::at(&storage, "s3://fixtures/corpus/small/metadata/now.metadata.json").sources();
         let outcome = tokio::time::timeout(PATIENCE, read(&session, &sources)).await;
         match outcome.unwrap_or_else(|_| panic!("{what}: not done")) {
             Ok(()) => harmless += 1,

@@ -8,6 +8,7 @@ mod avro;
 mod corruption;
 mod history;
 mod moving;
+mod one_table;
 mod pyiceberg;
 mod recent;
 mod values;
@@ -16,46 +17,16 @@ mod writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use featgres::source::{SnapshotRef, SourceCatalog, SourceError, Sources, TableIdent, TablePointer};
+use featgres::source::{SnapshotRef, Sources};
 use featgres::storage::Storage;
 use featgres::table::{SnapshotTable, TableOptions, register_engine_store};
-use parking_lot::Mutex;
 use rand::RngExt;
 
 use history::{Snapshot, Table};
+use one_table::{OneTable, ident};
 use values::{Field, Predicate, shown};
-
-/// A catalog of one table, whose pointer the test moves.
-#[derive(Debug)]
-struct OneTable {
-    storage: Arc<Storage>,
-    location: Mutex<String>,
-}
-
-#[async_trait]
-impl SourceCatalog for OneTable {
-    fn name(&self) -> &str {
-        "lake"
-    }
-    fn kind(&self) -> &'static str {
-        "test"
-    }
-    fn storage(&self) -> &Arc<Storage> {
-        &self.storage
-    }
-    async fn pointer(&self, _: &TableIdent) -> Result<TablePointer, SourceError> {
-        Ok(TablePointer::at(self.location.lock().clone()))
-    }
-    async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-    async fn tables(&self, _: &str) -> Result<Vec<String>, SourceError> {
-        Ok(Vec::new())
-    }
-}
 
 fn session(pushdown: bool, partitions: usize, batch: usize) -> SessionContext {
     let config = SessionConfig::new()
@@ -97,8 +68,7 @@ async fn actual(
     predicate: Option<&Predicate>,
     lineage: bool,
 ) -> Rows {
-    let ident = TableIdent { catalog: "lake".to_owned(), schema: "s".to_owned(), table: "t".to_owned() };
-    let snapshot = sources.snapshot(&ident, at).await.unwrap();
+    let snapshot = sources.snapshot(&ident(), at).await.unwrap();
     let provider = SnapshotTable::new(snapshot, TableOptions { metadata_columns: lineage }).unwrap();
     let _ = session.deregister_table("t").unwrap();
     session.register_table("t", Arc::new(provider)).unwrap();
@@ -129,16 +99,15 @@ fn assert_same(got: Rows, wanted: Rows, what: &dyn std::fmt::Display) {
 async fn history(seed: u64, steps: usize) {
     let mut table = Table::new(seed);
     let storage = Storage::with_store("s3://b", table.folder.store.clone());
-    let catalog = Arc::new(OneTable { storage, location: Mutex::default() });
-    let as_catalog: Arc<dyn SourceCatalog> = catalog.clone();
-    let sources = Sources::new([as_catalog]);
+    let catalog = OneTable::at(&storage, "");
+    let sources = catalog.sources();
     let sessions = [session(false, 1, 8192), session(true, 1, 3), session(true, 3, 8192), session(false, 3, 2)];
     let mut done: Vec<&str> = Vec::new();
     for step in 0..steps {
         done.push(table.step().await);
         let url = table.folder.url("metadata", "v", ".metadata.json");
         table.folder.put(&url, table.metadata()).await;
-        *catalog.location.lock() = url;
+        catalog.answers([&url]);
 
         // As it is now, as one of its references is, and as some commit was.
         let (name, (head, tag)) = {

@@ -1,70 +1,30 @@
 //! Tables that move while they are read, and what reading costs in requests.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::util::pretty::pretty_format_batches;
-use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use featgres::clock::SystemClock;
 use featgres::config::Config;
 use featgres::plan::{Planner, StoreFacts};
 use featgres::registry::RegistryStore;
 use featgres::session::{FeatureGateway, SharedGateway};
-use featgres::source::{SnapshotRef, SourceCatalog, SourceError, Sources, TableIdent, TablePointer};
+use featgres::source::SnapshotRef;
 use featgres::storage::Storage;
 use featgres::table::{SnapshotTable, TableOptions, register_engine_store};
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::history::Table;
+use super::one_table::{OneTable, ident};
 use super::session;
 use super::values::{Field, Kind, Val};
 use super::writer::{self, Entry, LOCATION, Manifest, PartitionField, Shape, Transform};
 use crate::support::code;
-
-/// A catalog of one table that gives one answer after the other, and the last one for ever.
-#[derive(Debug)]
-struct Moving {
-    storage: Arc<Storage>,
-    answers: Mutex<VecDeque<String>>,
-}
-
-#[async_trait]
-impl SourceCatalog for Moving {
-    fn name(&self) -> &str {
-        "lake"
-    }
-    fn kind(&self) -> &'static str {
-        "test"
-    }
-    fn storage(&self) -> &Arc<Storage> {
-        &self.storage
-    }
-    async fn pointer(&self, _: &TableIdent) -> Result<TablePointer, SourceError> {
-        let mut answers = self.answers.lock();
-        let next = answers[0].clone();
-        if answers.len() > 1 {
-            answers.pop_front();
-        }
-        Ok(TablePointer::at(next))
-    }
-    async fn schemas(&self) -> Result<Vec<String>, SourceError> {
-        Ok(vec!["s".to_owned()])
-    }
-    async fn tables(&self, _: &str) -> Result<Vec<String>, SourceError> {
-        Ok(vec!["t".to_owned()])
-    }
-}
-
-fn ident() -> TableIdent {
-    TableIdent { catalog: "lake".to_owned(), schema: "s".to_owned(), table: "t".to_owned() }
-}
 
 /// Writes the table's metadata; gives its place.
 async fn commit(table: &mut Table, rows: usize) -> String {
@@ -81,13 +41,13 @@ async fn remove_data(table: &Table) {
 }
 
 /// A gateway over this catalog, and a client of it.
-async fn gateway(catalog: Arc<Moving>) -> (tokio_postgres::Client, tempfile::TempDir) {
+async fn gateway(catalog: &Arc<OneTable>) -> (tokio_postgres::Client, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::embedded("test", folder.path(), "127.0.0.1:0".parse().unwrap());
     let clock = Arc::new(SystemClock);
     let registry = RegistryStore::open_with(Storage::local(), &config.registry, clock.clone(), config.registry_refresh).await.unwrap();
     let facts = StoreFacts { registry_type: "file".to_owned(), version: "0".to_owned(), started_at: 0 };
-    let planner = Planner { project: "test".into(), sources: Arc::new(Sources::new([catalog as Arc<dyn SourceCatalog>])), facts, clock };
+    let planner = Planner { project: "test".into(), sources: Arc::new(catalog.sources()), facts, clock };
     let runtime = RuntimeEnvBuilder::new().build_arc().unwrap();
     register_engine_store(&runtime);
     let gateway = Arc::new(FeatureGateway::new(config, registry, planner, runtime));
@@ -112,8 +72,9 @@ async fn a_query_whose_files_expired_begins_again_once() {
     let mut table = Table::new(3);
     let (old, new) = (commit(&mut table, 10).await, commit(&mut table, 7).await);
     let storage = Storage::with_store("s3://b", table.folder.store.clone());
-    let catalog = Arc::new(Moving { storage, answers: Mutex::new([old.clone(), new].into()) });
-    let (client, _folder) = gateway(Arc::clone(&catalog)).await;
+    let catalog = OneTable::at(&storage, &old);
+    catalog.answers([&old, &new]);
+    let (client, _folder) = gateway(&catalog).await;
     assert_eq!(count(&client).await.unwrap(), 10);
     assert_eq!(count(&client).await.unwrap(), 17);
 
@@ -123,13 +84,13 @@ async fn a_query_whose_files_expired_begins_again_once() {
     let fresh_url = commit(&mut fresh, 5).await;
     table.folder = fresh.folder;
     remove_data(&table).await;
-    *catalog.answers.lock() = [old.clone(), fresh_url.clone()].into();
+    catalog.answers([&old, &fresh_url]);
     assert_eq!(count(&client).await.unwrap(), 5);
     // Where the catalog has nothing newer, the error says so.
-    *catalog.answers.lock() = [old.clone()].into();
+    catalog.answers([&old]);
     assert_eq!(code(count(&client).await), "72000");
     // A transaction goes on with what it has seen.
-    *catalog.answers.lock() = [old, fresh_url].into();
+    catalog.answers([&old, &fresh_url]);
     client.batch_execute("BEGIN").await.unwrap();
     assert_eq!(code(count(&client).await), "72000");
     client.batch_execute("ROLLBACK").await.unwrap();
@@ -144,8 +105,8 @@ async fn a_commit_during_a_scan_is_not_seen_and_an_expiry_is_an_error() {
     }
     let url = commit(&mut table, 20).await;
     let storage = Storage::with_store("s3://b", table.folder.store.clone());
-    let catalog = Arc::new(Moving { storage, answers: Mutex::new([url].into()) });
-    let sources = Sources::new([Arc::clone(&catalog) as Arc<dyn SourceCatalog>]);
+    let catalog = OneTable::at(&storage, &url);
+    let sources = catalog.sources();
     let session = session(false, 1, 5);
     let open = async || {
         let snapshot = sources.snapshot(&ident(), &SnapshotRef::Current).await.unwrap();
@@ -154,7 +115,7 @@ async fn a_commit_during_a_scan_is_not_seen_and_an_expiry_is_an_error() {
     let mut rows = open().await.execute_stream().await.unwrap();
     let mut seen = rows.next().await.unwrap().unwrap().num_rows();
     let later = commit(&mut table, 9).await;
-    *catalog.answers.lock() = [later].into();
+    catalog.answers([&later]);
     while let Some(batch) = rows.next().await {
         seen += batch.unwrap().num_rows();
     }
@@ -183,8 +144,7 @@ async fn requests_are_few_and_never_ask_for_sizes() {
     }
     let url = commit(&mut table, 4).await;
     let storage = Storage::with_store("s3://b", table.folder.store.clone());
-    let catalog = Arc::new(Moving { storage: Arc::clone(&storage), answers: Mutex::new([url].into()) });
-    let sources = Sources::new([catalog as Arc<dyn SourceCatalog>]);
+    let sources = OneTable::at(&storage, &url).sources();
     let session = session(true, 1, 8192);
     let files = table.snapshots.last().unwrap().state.files.len() as u64;
     let manifests = table.snapshots.last().unwrap().state.manifests.len() as u64;
@@ -237,8 +197,7 @@ async fn ten_thousand_files_are_planned_without_opening_one() {
     let url = table.folder.url("metadata", "v", ".metadata.json");
     table.folder.put(&url, metadata).await;
     let storage = Storage::with_store("s3://b", table.folder.store.clone());
-    let catalog = Arc::new(Moving { storage: Arc::clone(&storage), answers: Mutex::new([url].into()) });
-    let sources = Sources::new([catalog as Arc<dyn SourceCatalog>]);
+    let sources = OneTable::at(&storage, &url).sources();
     let session = session(true, 2, 8192);
     let explain = async |condition: &str| {
         let began = Instant::now();

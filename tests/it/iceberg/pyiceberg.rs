@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use featgres::source::{SnapshotRef, SourceCatalog, Sources, TableIdent};
+use featgres::source::SnapshotRef;
 use featgres::storage::Storage;
 use featgres::table::{SnapshotTable, TableOptions};
-use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::one_table::{OneTable, ident};
 use super::values::shown;
-use super::{OneTable, Rows, assert_same, session, setting};
+use super::{Rows, assert_same, session, setting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_those_that_a_history_by_pyiceberg_leaves() {
@@ -34,16 +34,15 @@ async fn rows_are_those_that_a_history_by_pyiceberg_leaves() {
         history.arg(&script).arg(folder.path()).arg(seed.to_string()).arg(steps).env("PYTHONDONTWRITEBYTECODE", "1");
         let output = history.output().unwrap();
         assert!(output.status.success(), "seed {seed}: {}", String::from_utf8_lossy(&output.stderr));
-        let catalog = Arc::new(OneTable { storage: Storage::local(), location: Mutex::default() });
-        let sources = Sources::new([Arc::clone(&catalog) as Arc<dyn SourceCatalog>]);
+        let catalog = OneTable::at(&Storage::local(), "");
+        let sources = catalog.sources();
         let mut done = Vec::new();
         for (line, text) in String::from_utf8(output.stdout).unwrap().lines().enumerate() {
             let said: Value = serde_json::from_str(text).unwrap();
             done.push(said["step"].as_str().unwrap().to_owned());
-            *catalog.location.lock() = said["metadata"].as_str().unwrap().to_owned();
+            catalog.answers([&said["metadata"].as_str().unwrap().to_owned()]);
             let at = said["ref"].as_str().map_or(SnapshotRef::Current, |branch| SnapshotRef::Branch(branch.to_owned()));
-            let ident = TableIdent { catalog: "lake".to_owned(), schema: "s".to_owned(), table: "t".to_owned() };
-            let snapshot = sources.snapshot(&ident, &at).await.unwrap();
+            let snapshot = sources.snapshot(&ident(), &at).await.unwrap();
             let table = SnapshotTable::new(snapshot, TableOptions::default()).unwrap();
             let read = sessions[line % 2].read_table(Arc::new(table)).unwrap();
             let names: Vec<String> = read.schema().fields().iter().map(|field| field.name().clone()).collect();
