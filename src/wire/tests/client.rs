@@ -1,4 +1,4 @@
-//! A client that speaks bytes: messages out by hand, messages in as short words (`T(n:23) D(1) C(SELECT 1) Z(I)`).
+//! A client that speaks bytes: messages out by hand ([`super::frontend`]), messages in as short words (`T(n:23) D(1) C(SELECT 1) Z(I)`).
 
 use std::sync::Arc;
 
@@ -6,66 +6,12 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::fake::Fake;
+use super::frontend::startup;
 use crate::wire::serve_connection;
 
 pub(super) struct Client {
     pub(super) stream: DuplexStream,
     input: BytesMut,
-}
-
-/// A message.
-pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    [&[tag], (body.len() as u32 + 4).to_be_bytes().as_slice(), body].concat()
-}
-
-pub(super) fn query(sql: &str) -> Vec<u8> {
-    message(b'Q', &[sql.as_bytes(), b"\0"].concat())
-}
-
-pub(super) fn parse(name: &str, sql: &str, oids: &[u32]) -> Vec<u8> {
-    let oids: Vec<u8> = oids.iter().flat_map(|oid| oid.to_be_bytes()).collect();
-    message(b'P', &[name.as_bytes(), b"\0", sql.as_bytes(), b"\0", &(oids.len() as u16 / 4).to_be_bytes(), &oids].concat())
-}
-
-pub(super) fn bind(portal: &str, statement: &str, parameters: &[Option<&[u8]>], formats: &[i16], results: &[i16]) -> Vec<u8> {
-    let mut body = [portal.as_bytes(), b"\0", statement.as_bytes(), b"\0"].concat();
-    let codes = |formats: &[i16], body: &mut Vec<u8>| {
-        body.extend((formats.len() as u16).to_be_bytes());
-        body.extend(formats.iter().flat_map(|format| format.to_be_bytes()));
-    };
-    codes(formats, &mut body);
-    body.extend((parameters.len() as u16).to_be_bytes());
-    for parameter in parameters {
-        body.extend(parameter.map_or(-1, |bytes| bytes.len() as i32).to_be_bytes());
-        body.extend(parameter.unwrap_or_default());
-    }
-    codes(results, &mut body);
-    message(b'B', &body)
-}
-
-pub(super) fn describe(kind: u8, name: &str) -> Vec<u8> {
-    message(b'D', &[&[kind], name.as_bytes(), b"\0"].concat())
-}
-
-pub(super) fn close(kind: u8, name: &str) -> Vec<u8> {
-    message(b'C', &[&[kind], name.as_bytes(), b"\0"].concat())
-}
-
-pub(super) fn execute(portal: &str, rows: i32) -> Vec<u8> {
-    message(b'E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat())
-}
-
-pub(super) fn sync() -> Vec<u8> {
-    message(b'S', b"")
-}
-
-pub(super) fn startup(version: u32, parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = version.to_be_bytes().to_vec();
-    for (name, value) in parameters {
-        body.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    body.push(0);
-    [(body.len() as u32 + 4).to_be_bytes().as_slice(), &body].concat()
 }
 
 impl Client {

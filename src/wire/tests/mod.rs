@@ -2,12 +2,14 @@
 
 mod client;
 mod fake;
+mod frontend;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Client, bind, close, describe, execute, message, parse, query, startup, sync};
+use client::Client;
 use fake::Fake;
+use frontend::{bind, close, describe, execute, message, parse, query, startup, sync};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::hash_password;

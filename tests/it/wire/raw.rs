@@ -6,6 +6,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+#[path = "../../../src/wire/tests/frontend.rs"]
+mod frontend;
+pub(super) use frontend::{close, describe, execute, message, query, sync};
+
 /// How long an answer may take before the server is said to hang.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -41,52 +45,20 @@ impl Message {
     }
 }
 
-/// A message of the client.
-pub(super) fn message(tag: u8, body: &[u8]) -> Vec<u8> {
-    [&[tag], (body.len() as u32 + 4).to_be_bytes().as_slice(), body].concat()
-}
-
-pub(super) fn query(sql: &str) -> Vec<u8> {
-    message(b'Q', &[sql.as_bytes(), b"\0"].concat())
-}
-
+/// Parse without types of parameters.
 pub(super) fn parse(name: &str, sql: &str) -> Vec<u8> {
-    message(b'P', &[name.as_bytes(), b"\0", sql.as_bytes(), b"\0\0\0"].concat())
+    frontend::parse(name, sql, &[])
 }
 
 /// Bind with text parameters and text results.
 pub(super) fn bind(portal: &str, statement: &str, parameters: &[&str]) -> Vec<u8> {
-    let mut body = [portal.as_bytes(), b"\0", statement.as_bytes(), b"\0\0\0"].concat();
-    body.extend((parameters.len() as u16).to_be_bytes());
-    for parameter in parameters {
-        body.extend((parameter.len() as u32).to_be_bytes());
-        body.extend(parameter.as_bytes());
-    }
-    body.extend([0, 0]);
-    message(b'B', &body)
-}
-
-pub(super) fn describe(kind: u8, name: &str) -> Vec<u8> {
-    message(b'D', &[&[kind], name.as_bytes(), b"\0"].concat())
-}
-
-pub(super) fn close(kind: u8, name: &str) -> Vec<u8> {
-    message(b'C', &[&[kind], name.as_bytes(), b"\0"].concat())
-}
-
-pub(super) fn execute(portal: &str, rows: i32) -> Vec<u8> {
-    message(b'E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat())
-}
-
-pub(super) fn sync() -> Vec<u8> {
-    message(b'S', b"")
+    let parameters: Vec<_> = parameters.iter().map(|text| Some(text.as_bytes())).collect();
+    frontend::bind(portal, statement, &parameters, &[], &[])
 }
 
 /// A start-up packet of protocol 3.0.
 pub(super) fn startup(user: &str, database: &str) -> Vec<u8> {
-    let mut body = 196_608_u32.to_be_bytes().to_vec();
-    body.extend([b"user\0", user.as_bytes(), b"\0database\0", database.as_bytes(), b"\0\0"].concat());
-    [(body.len() as u32 + 4).to_be_bytes().as_slice(), &body].concat()
+    frontend::startup(196_608, &[("user", user), ("database", database)])
 }
 
 impl Raw {
