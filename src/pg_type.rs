@@ -300,16 +300,6 @@ impl PgType {
         TYPES.iter().find(|entry| entry.array == self.0).map(|entry| PgType(entry.oid))
     }
 
-    /// The oid that `pg_type.typelem` shows: that of [`PgType::element`], and of the two vectors.
-    pub fn element_oid(self) -> u32 {
-        match self {
-            PgType::INT2VECTOR => PgType::INT2.0,
-            PgType::OIDVECTOR => PgType::OID.0,
-            PgType::NAME => PgType::CHAR.0,
-            other => other.element().map_or(0, |element| element.0),
-        }
-    }
-
     /// Whether it is `numeric` or an array of it.
     pub fn has_scale(self) -> bool {
         self.element().unwrap_or(self) == PgType::NUMERIC

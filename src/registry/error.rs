@@ -70,14 +70,6 @@ pub enum RegistryError {
         /// `feature view v depends on entity customer`, …
         dependencies: Vec<String>,
     },
-    /// Not `view:feature`.
-    #[error("invalid feature reference \"{text}\": {reason}")]
-    MalformedFeatureRef {
-        /// As given.
-        text: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -128,7 +120,6 @@ impl ReportError for RegistryError {
             Self::EntityKeyDiffers { .. } => SqlState::DATATYPE_MISMATCH,
             Self::KeyCountDiffers { .. } => SqlState::INVALID_COLUMN_REFERENCE,
             Self::StillReferenced { .. } => SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
-            Self::MalformedFeatureRef { .. } => SqlState::INVALID_PARAMETER_VALUE,
             Self::Storage(error) => error.sqlstate(),
             Self::NewerFormat { .. } => SqlState::FEATURE_NOT_SUPPORTED,
             Self::ForeignContent { .. } => SqlState::CONFIG_FILE_ERROR,
@@ -147,7 +138,6 @@ impl ReportError for RegistryError {
                 Some(format!("CREATE ENTITY other KEY ({wanted}), and ENTITIES (other ({columns})) here."))
             }
             Self::StillReferenced { .. } => Some("Use DROP ... CASCADE to drop the dependent objects too.".to_owned()),
-            Self::MalformedFeatureRef { .. } => Some("Write 'view:feature', or 'view:*' for all features of a view.".to_owned()),
             Self::NewerFormat { .. } => Some("Upgrade this featgres.".to_owned()),
             Self::ForeignContent { .. } => Some("Set registry to an empty folder or prefix.".to_owned()),
             Self::OutcomeUnknown { .. } => Some("Look whether the objects are there before running the statements again.".to_owned()),

@@ -28,11 +28,6 @@ impl Sources {
     }
 
     /// The same by a pointer that the catalog is asked for now, whatever its lifetime.
-    pub async fn fresh_snapshot(&self, ident: &TableIdent, at: &SnapshotRef) -> Result<Arc<TableSnapshot>, SourceError> {
-        self.fresh_snapshot_in(ident, at, &Commits::default()).await
-    }
-
-    /// Both.
     pub async fn fresh_snapshot_in(
         &self,
         ident: &TableIdent,

@@ -135,7 +135,7 @@ async fn what_a_kept_pointer_does_not_find_is_looked_for_through_a_fresh_one() {
     assert_eq!(catalog.asked(), 3);
     // By force.
     catalog.moves_to(TablePointer::at("s3://b/1.json"));
-    assert_eq!(sources.fresh_snapshot(&ident(), &SnapshotRef::Current).await.unwrap().snapshot_id(), Some(10));
+    assert_eq!(sources.fresh_snapshot_in(&ident(), &SnapshotRef::Current, &Commits::default()).await.unwrap().snapshot_id(), Some(10));
     assert_eq!(seen(SnapshotRef::Current).await, Some(10));
 }
 

@@ -36,7 +36,7 @@ pub enum Statement {
     Cursor(super::CursorStatement),
     /// PostgreSQL's statement, by sqlparser.
     Sql(Box<sqlparser_ast::Statement>),
-    /// A statement of `sql.md` that this release does not carry out: its name, for 0A000.
+    /// A statement that PostgreSQL has, or that a feature store may be asked for, and that is not carried out: its name, for 0A000.
     NotSupported {
         /// For example `CREATE FEATURE SERVICE`.
         name: &'static str,
@@ -196,15 +196,6 @@ pub struct WithOption {
     pub name: Ident,
     /// Its value as text: `false`, `snapshot`.
     pub value: String,
-}
-
-/// `old AS new` in a feature service's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnRename {
-    /// The view's name for it.
-    pub name: Ident,
-    /// The service's.
-    pub alias: Option<Ident>,
 }
 
 /// Kinds of registered objects.

@@ -84,7 +84,7 @@ struct Sum {
 
 impl Sum {
     /// Adds `scaled` billionths of a unit.
-    fn add(&mut self, scaled: i128, unit: Unit) -> Result<(), IntervalTextError> {
+    fn add(&mut self, scaled: i128, unit: Unit) {
         let months = |sum: &mut Self, each: i128| {
             let total = scaled * each;
             sum.months += total / SCALE;
@@ -107,7 +107,6 @@ impl Sum {
             Unit::Millisecond => self.micros += round(scaled * 1_000),
             Unit::Microsecond => self.micros += round(scaled),
         }
-        Ok(())
     }
 
     fn add_days(&mut self, scaled: i128) {
@@ -198,8 +197,8 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
             }
             seen.push(Unit::Year);
             let sign = if number.starts_with('-') { -1 } else { 1 };
-            sum.add(years, Unit::Year)?;
-            sum.add(sign * months, Unit::Month)?;
+            sum.add(years, Unit::Year);
+            sum.add(sign * months, Unit::Month);
             rest = after.trim_start();
             continue;
         }
@@ -223,7 +222,7 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
             return Err(Malformed);
         }
         seen.push(unit);
-        sum.add(value, unit)?;
+        sum.add(value, unit);
         rest = after.trim_start();
     }
     Ok(if ago { Sum { months: -sum.months, days: -sum.days, micros: -sum.micros } } else { sum })
@@ -272,7 +271,7 @@ fn iso_8601(text: &str) -> Result<Sum, IntervalTextError> {
             return Err(Malformed);
         }
         for (part, unit) in parts.into_iter().zip(units) {
-            sum.add(unsigned(part)?, unit)?;
+            sum.add(unsigned(part)?, unit);
         }
     } else {
         designators(date, &mut sum, |letter| match letter {
@@ -300,7 +299,7 @@ fn designators(mut text: &str, sum: &mut Sum, unit_of: impl Fn(char) -> Option<U
     while !text.is_empty() {
         let end = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(Malformed)?;
         let unit = text[end..].chars().next().and_then(&unit_of).ok_or(Malformed)?;
-        sum.add(decimal(&text[..end])?, unit)?;
+        sum.add(decimal(&text[..end])?, unit);
         text = &text[end + 1..];
     }
     Ok(())

@@ -19,8 +19,8 @@ mod tests;
 mod tokens;
 
 pub use ast::{
-    ColumnRename, CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition,
-    ObjectKind, PinClause, Show, SourceClause, SourceName, Statement, StatementText, WithOption,
+    CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition, ObjectKind, PinClause,
+    Show, SourceClause, SourceName, Statement, StatementText, WithOption,
 };
 pub use constants::{without_constants, without_passwords};
 pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};

@@ -50,7 +50,7 @@ const FOREIGN: &[&str] = &[
     "while",
 ];
 
-/// Statements that PostgreSQL, or `sql.md`, has and this release does not carry out.
+/// Statements that PostgreSQL has, or that a feature store may be asked for, and that are not carried out.
 const NOT_SUPPORTED: &[(&[&str], &str)] = &[
     (&["CREATE", "OR", "REPLACE", "ON", "DEMAND", "FEATURE", "VIEW"], "CREATE ON DEMAND FEATURE VIEW"),
     (&["CREATE", "ON", "DEMAND", "FEATURE", "VIEW"], "CREATE ON DEMAND FEATURE VIEW"),

@@ -3,9 +3,8 @@
 //!
 //! On S3 both are a property of a conditional PUT. On local files object_store gives neither durability (it never
 //! syncs) nor, between processes, a create that cannot be seen half-written, so files go their own way: write a
-//! temporary file in the same folder, fsync it, hard-link it to its name (which fails if the name is taken; for an
-//! overwrite, rename), and fsync the folder, and every folder that had to be made. A file system without hard links is
-//! an error, not a weaker promise.
+//! temporary file in the same folder, fsync it, hard-link it to its name (which fails if the name is taken), and fsync the
+//! folder, and every folder that had to be made. A file system without hard links is an error, not a weaker promise.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Write};
@@ -20,31 +19,15 @@ use super::{Located, Storage, StorageError, parse_key, split};
 /// Makes the names of temporary files differ within this process; the process id does it between processes.
 static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 
-/// How a taken name is met.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Create,
-    Overwrite,
-}
-
 impl Storage {
     /// Creates the object, durably, or fails with [`StorageError::AlreadyExists`] and leaves it as it is.
     ///
     /// A retry after a lost answer may meet its own object: callers compare contents on `AlreadyExists`.
     pub async fn put_if_absent(&self, url: &str, bytes: Bytes) -> Result<(), StorageError> {
-        self.put_durably(url, bytes, Mode::Create).await
-    }
-
-    /// Creates or replaces the object, durably and in one step: a reader sees the old bytes or the new.
-    pub async fn put_overwrite(&self, url: &str, bytes: Bytes) -> Result<(), StorageError> {
-        self.put_durably(url, bytes, Mode::Overwrite).await
-    }
-
-    async fn put_durably(&self, url: &str, bytes: Bytes, mode: Mode) -> Result<(), StorageError> {
         match self.local_file(url)? {
             Some(file) => {
                 self.counters.put();
-                tokio::task::spawn_blocking(move || put_file(&file, &bytes, mode))
+                tokio::task::spawn_blocking(move || put_file(&file, &bytes))
                     .await
                     .unwrap_or_else(|_| Err(Error::other("the write did not finish")))
                     .map_err(|error| match error.kind() {
@@ -57,8 +40,7 @@ impl Storage {
             }
             None => {
                 let Located { store, path, .. } = self.locate(url)?;
-                let mode = if mode == Mode::Create { PutMode::Create } else { PutMode::Overwrite };
-                let options = PutOptions { mode, ..PutOptions::default() };
+                let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
                 store.put_opts(&path, PutPayload::from_bytes(bytes), options).await.map_err(|error| StorageError::of(url, error))?;
                 Ok(())
             }
@@ -85,28 +67,25 @@ impl Storage {
 }
 
 /// Writes the file; all of it or nothing is seen at its name.
-fn put_file(target: &FilePath, bytes: &[u8], mode: Mode) -> Result<(), Error> {
+fn put_file(target: &FilePath, bytes: &[u8]) -> Result<(), Error> {
     let folder = target.parent().ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it has no folder"))?;
     make_folder(folder)?;
     let number = TEMPORARY.fetch_add(1, Ordering::Relaxed);
     let temporary = folder.join(format!(".put-{}-{number}.tmp", std::process::id()));
-    let written = write_and_place(&temporary, target, bytes, mode);
-    // After a rename it is gone already; after a link or a failure it has done its work.
+    let written = write_and_link(&temporary, target, bytes);
+    // Linked or failed, it has done its work.
     let _ = std::fs::remove_file(&temporary);
     written?;
     File::open(folder)?.sync_all()
 }
 
-fn write_and_place(temporary: &FilePath, target: &FilePath, bytes: &[u8], mode: Mode) -> Result<(), Error> {
+fn write_and_link(temporary: &FilePath, target: &FilePath, bytes: &[u8]) -> Result<(), Error> {
     // A process that died under the same id may have left the name behind; nobody else can be using it.
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    match mode {
-        Mode::Create => std::fs::hard_link(temporary, target),
-        Mode::Overwrite => std::fs::rename(temporary, target),
-    }
+    std::fs::hard_link(temporary, target)
 }
 
 /// Makes the folder and those above it, and syncs the parents of those that are new.

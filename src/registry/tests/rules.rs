@@ -96,27 +96,6 @@ fn dropping_what_is_not_there() {
 }
 
 #[test]
-fn references_are_a_view_and_a_feature() {
-    for (text, view, feature) in [
-        ("spend:total", "spend", FeatureChoice::Named("total".into())),
-        ("spend:*", "spend", FeatureChoice::All),
-        (" a b : c:d ", "a b", FeatureChoice::Named("c:d".into())),
-    ] {
-        assert_eq!(text.parse::<FeatureRef>().unwrap(), FeatureRef { view: view.into(), feature });
-    }
-    assert_eq!("spend:*".parse::<FeatureRef>().unwrap().to_string(), "spend:*");
-    for (text, message) in [
-        ("total", "invalid feature reference \"total\": it names no view"),
-        (":total", "invalid feature reference \":total\": it names no view"),
-        ("spend:", "invalid feature reference \"spend:\": it names no feature"),
-        ("", "invalid feature reference \"\": it names no view"),
-    ] {
-        let (code, said, ..) = seen(text.parse::<FeatureRef>().unwrap_err());
-        assert_eq!((code.as_str(), said.as_str()), ("22023", message));
-    }
-}
-
-#[test]
 fn definitions_spell_everything_out() {
     let mut customer = entity("Customer", &[("customer_id", "bigint"), ("user", "text")]);
     customer.comment = Some("who's who".into());

@@ -70,14 +70,6 @@ impl Transform {
         }
     }
 
-    /// Whether a < b implies transform(a) <= transform(b).
-    pub fn preserves_order(&self) -> bool {
-        match self {
-            Self::Identity | Self::Truncate(_) | Self::Year | Self::Month | Self::Day | Self::Hour => true,
-            Self::Bucket(_) | Self::Void | Self::Unknown(_) => false,
-        }
-    }
-
     /// The partition's value of this value; none where the transform does not take the type (or gives NULL).
     pub fn apply(&self, value: &Datum) -> Option<Datum> {
         match self {

@@ -8,7 +8,8 @@ use crate::storage::Storage;
 
 /// A catalog that numbers its answers.
 fn counting(lifetime: Duration, gate: Option<Notify>) -> Arc<OneTable> {
-    let catalog = OneTable { gate, ..OneTable::at(&Storage::local(), "") };
+    let mut catalog = OneTable::at(&Storage::local(), "");
+    catalog.gate = gate;
     *catalog.lifetime.lock() = lifetime;
     catalog.answers(numbered);
     Arc::new(catalog)
