@@ -24,7 +24,7 @@ pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, 
 pub use functions::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse, session_functions};
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::function as catalog_function;
-pub use pg_functions::{FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, extract_fraction, json_operator};
+pub use pg_functions::{FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, extract_fraction, json_operator, text_concatenation};
 
 use crate::registry::RegistrySnapshot;
 

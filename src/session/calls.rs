@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use super::backend::{Backend, Gateway, Startup};
 use super::entity_rows;
 use super::gateway::SharedGateway;
+use super::known;
 use super::session::Session;
 use super::statement::Parsed;
 use super::tables::table_query;
@@ -201,7 +202,7 @@ impl SharedGateway {
         };
         let mut session = self.open(startup).await?;
         let (interrupt, limit) = (session.interrupt(), session.statement_timeout());
-        session.begin_text(text);
+        session.begin_text(Arc::from(text.as_str()), known::kind_of(&text));
         let deadline = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -271,7 +272,7 @@ impl Session {
         self.temp_tables.append(ENTITY_ROWS, vec![batch])?;
         let sql = retrieval(&question.feature_views)?;
         let statement = StatementText { statement: Statement::Sql(Box::new(sql.clone())), text: String::new(), position: 1 };
-        let parsed = Parsed { statement, text: Arc::from(""), parameters: None };
+        let parsed = Parsed { statement: Arc::new(statement.into()), text: Arc::from(""), parameters: None };
         let mut rows = self.query(&sql, &parsed, "SELECT").await?;
         let memory = MemoryConsumer::new("answer of a call").register(&self.gateway.memory());
         let mut batches = Vec::new();

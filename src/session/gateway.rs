@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::backend::{Authentication, Gateway, Interrupt, Limits, Startup};
 use super::engine;
+use super::known::KnownTexts;
 use super::readiness::LastReadiness;
 use super::session::Session;
 use super::statistics::StatementStatistics;
@@ -47,6 +48,8 @@ pub struct FeatureGateway {
     pub counters: Counters,
     /// What kinds of statements cost since the start.
     pub statistics: StatementStatistics,
+    /// What statements say, of all sessions.
+    pub(super) texts: KnownTexts,
     pub(super) last_readiness: LastReadiness,
     stopping: AtomicBool,
     calls: AtomicI32,
@@ -88,6 +91,7 @@ impl FeatureGateway {
             sessions: Arc::default(),
             counters: Counters::default(),
             statistics: StatementStatistics::default(),
+            texts: KnownTexts::default(),
             last_readiness: LastReadiness::default(),
             stopping: AtomicBool::new(false),
             calls: AtomicI32::new(FIRST_CALL),

@@ -12,6 +12,7 @@ mod cursor_rows;
 mod engine;
 mod entity_rows;
 mod gateway;
+mod known;
 mod memory;
 mod password;
 mod query;

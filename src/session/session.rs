@@ -20,6 +20,7 @@ use super::backend::{Backend, Interrupt, Startup};
 use super::cursor::Cursors;
 use super::engine;
 use super::gateway::{FeatureGateway, OtherBackends, Registration};
+use super::known::{KnownStatement, Script};
 use super::memory::StatementPool;
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
 use super::statement::Parsed;
@@ -31,7 +32,7 @@ use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
 use crate::pg_type::PgType;
 use crate::plan::Retrieved;
-use crate::sql::{CursorStatement, Statement, StatementText};
+use crate::sql::{CursorStatement, Statement};
 
 /// One client.
 pub struct Session {
@@ -51,8 +52,7 @@ pub struct Session {
     pub(super) cursors: Cursors,
     /// Settings and temporary tables as they were before an extended batch outside a block: an error takes all of the batch back.
     pub(super) batch: Option<Saved>,
-    script: Vec<StatementText>,
-    script_text: Arc<str>,
+    script: Option<Arc<Script>>,
     interrupt: Arc<Interrupt>,
     pub(super) registration: Registration,
 }
@@ -61,7 +61,7 @@ pub struct Session {
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
     /// The statement; none for an empty one.
-    pub statement: Option<StatementText>,
+    pub statement: Option<Arc<KnownStatement>>,
     /// All that the client sent.
     pub text: Arc<str>,
     /// Types of its parameters.
@@ -111,8 +111,10 @@ impl Settings for SharedVars {
 
 /// The statement that runs now, for its log line.
 pub(super) struct Running {
-    /// Its text.
-    pub text: String,
+    /// Its text, as others may see it.
+    pub text: Arc<str>,
+    /// The text of all statements of its kind.
+    pub kind: Arc<str>,
     /// When it began.
     pub began: Instant,
     /// The memory that it uses, once it runs operators.
@@ -178,8 +180,7 @@ impl Session {
             portals: HashMap::new(),
             cursors: Cursors::new(cursors),
             batch: None,
-            script: Vec::new(),
-            script_text: Arc::from(""),
+            script: None,
             interrupt,
             registration,
             gateway,
@@ -318,26 +319,25 @@ impl Backend for Session {
     }
 
     fn parse_script(&mut self, sql: &str) -> Result<usize, Report> {
-        self.script.clear();
-        self.script = crate::sql::parse(sql)?;
-        self.script_text = Arc::from(sql);
+        self.script = None;
+        let script = self.gateway.texts.parse(sql)?;
+        let count = script.statements.len();
+        self.script = Some(script);
         self.portals.remove("");
         self.prepared.remove("");
         self.batch = None;
-        Ok(self.script.len())
+        Ok(count)
     }
 
     async fn run_script_statement(&mut self, index: usize) -> Result<Response, Report> {
-        let Some(statement) = self.script.get(index).cloned() else {
-            return Ok(Response::Empty);
-        };
-        if self.script.len() > 1 {
-            let vars = self.vars.lock().clone();
-            self.transaction.begin_implicit(&vars, &self.temp_tables);
+        let Some(script) = self.script.clone() else { return Ok(Response::Empty) };
+        let Some(statement) = script.statements.get(index).cloned() else { return Ok(Response::Empty) };
+        if script.statements.len() > 1 {
+            let vars = self.vars.lock().saved();
+            self.transaction.begin_implicit(vars, &self.temp_tables);
         }
-        let text = Arc::clone(&self.script_text);
         self.begin_statement(&statement);
-        self.run(Parsed { statement, text, parameters: None }).await
+        self.run(Parsed { statement, text: Arc::clone(&script.text), parameters: None }).await
     }
 
     async fn end_script(&mut self) -> Result<(), Report> {
@@ -355,12 +355,12 @@ impl Backend for Session {
         if name.is_empty() {
             self.prepared.remove("");
         }
-        let mut statements = crate::sql::parse(sql)?;
-        if statements.len() > 1 {
+        let script = self.gateway.texts.parse(sql)?;
+        if script.statements.len() > 1 {
             return Err(Report::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
         }
         let declared: Vec<Option<PgType>> = parameter_oids.iter().map(|oid| PgType::from_oid(*oid)).collect();
-        let prepared = self.prepare(statements.pop(), Arc::from(sql), &declared).await?;
+        let prepared = self.prepare(script.statements.first().cloned(), Arc::clone(&script.text), &declared).await?;
         self.prepared.insert(name.to_owned(), prepared);
         Ok(())
     }
@@ -377,7 +377,7 @@ impl Backend for Session {
     async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report> {
         let mut prepared = self.statement_of(statement)?.clone();
         prepared.columns = self.columns_of(&prepared);
-        if self.transaction.is_failed() && !prepared.statement.as_ref().is_some_and(super::statement::ends_transaction) {
+        if self.transaction.is_failed() && !prepared.statement.as_ref().is_some_and(|statement| super::statement::ends_transaction(statement)) {
             return Err(super::statement::failed_transaction());
         }
         if !portal.is_empty() && (self.portals.contains_key(portal) || self.cursors.get(portal).is_some()) {
@@ -423,8 +423,8 @@ impl Backend for Session {
         }
         found.started = true;
         if !self.transaction.holds() && self.batch.is_none() {
-            let vars = self.vars.lock().clone();
-            self.batch = Some(self.transaction.save(&vars, &self.temp_tables));
+            let vars = self.vars.lock().saved();
+            self.batch = Some(self.transaction.save(vars, &self.temp_tables));
         }
         let text = Arc::clone(&found.prepared.text);
         let types: Vec<DataType> = found.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
@@ -491,7 +491,7 @@ impl Backend for Session {
                 }
             }
             self.drop_portals();
-        } else if self.script.len() <= 1 {
+        } else if self.script.as_ref().is_none_or(|script| script.statements.len() <= 1) {
             self.end_autocommit_of_query();
         }
         self.rest();

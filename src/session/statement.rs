@@ -11,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statement as SqlStatement};
 
+use super::known::KnownStatement;
 use super::response::{Column, Response, Rows, TransactionStatus};
 use super::session::{Prepared, Running, Session};
 use super::transaction::RegistryWork;
@@ -27,7 +28,7 @@ use crate::telemetry::{Phase, StatementLine};
 /// A statement about to run.
 pub(super) struct Parsed {
     /// It.
-    pub statement: StatementText,
+    pub statement: Arc<KnownStatement>,
     /// All that the client sent.
     pub text: Arc<str>,
     /// Types and values of its parameters.
@@ -56,14 +57,14 @@ pub(super) fn ends_transaction(statement: &StatementText) -> bool {
 
 impl Session {
     /// Notes what runs, for the log.
-    pub(super) fn begin_statement(&mut self, statement: &StatementText) {
-        self.begin_text(crate::sql::without_passwords(&statement.text).into_owned());
+    pub(super) fn begin_statement(&mut self, statement: &KnownStatement) {
+        self.begin_text(statement.shown(), statement.kind());
     }
 
-    /// The same for what has no text of its own to hide from.
-    pub(super) fn begin_text(&mut self, text: String) {
+    /// The same for what has no statement to be known by.
+    pub(super) fn begin_text(&mut self, text: Arc<str>, kind: Arc<str>) {
         let shown = text.chars().take(SHOWN_QUERY).collect();
-        self.running = Some(Running { text, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
+        self.running = Some(Running { text, kind, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
         let now = self.gateway.planner.clock.now_micros();
         let mut activity = self.registration.activity.lock();
         activity.state = "active";
@@ -146,12 +147,13 @@ impl Session {
                 Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{name} is not supported yet")).position(*position))
             }
             Statement::Cursor(cursor) => {
-                let cursor = cursor.clone();
-                self.cursor_statement(&cursor, &parsed).await
+                self.cursor_statement(cursor, &parsed).await
             }
             Statement::Sql(sql) => {
-                let sql = sql.as_ref().clone();
-                self.run_sql(sql, &parsed).await
+                if matches!(sql.as_ref(), SqlStatement::Query(_)) {
+                    return self.query(sql, &parsed, "SELECT").await.map(Response::Rows);
+                }
+                self.run_sql(sql.as_ref().clone(), &parsed).await
             }
         }
     }
@@ -164,10 +166,6 @@ impl Session {
 
     async fn run_sql(&mut self, sql: SqlStatement, parsed: &Parsed) -> Result<Response, Report> {
         match sql {
-            SqlStatement::Query(_) => {
-                let rows = self.query(&sql, parsed, "SELECT").await?;
-                Ok(Response::Rows(rows))
-            }
             SqlStatement::Explain { .. } => self.explain(sql, parsed).await.map(Response::Rows),
             SqlStatement::Set(set) => {
                 settings::set(&mut self.vars.lock(), &set, self.transaction.holds(), &self.notices)?;
@@ -189,8 +187,8 @@ impl Session {
                 if self.transaction.is_block() {
                     self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
                 } else {
-                    let vars = self.vars.lock().clone();
-                    self.transaction.begin(&vars, &self.temp_tables);
+                    let vars = self.vars.lock().saved();
+                    self.transaction.begin(vars, &self.temp_tables);
                 }
                 Ok(done(if begin { "BEGIN" } else { "START TRANSACTION" }))
             }
@@ -228,8 +226,8 @@ impl Session {
             }
             SqlStatement::Savepoint { name } => {
                 self.in_block("SAVEPOINT")?;
-                let vars = self.vars.lock().clone();
-                self.transaction.savepoint(settings::ident(&name), &vars, &self.temp_tables)?;
+                let vars = self.vars.lock().saved();
+                self.transaction.savepoint(settings::ident(&name), vars, &self.temp_tables)?;
                 Ok(done("SAVEPOINT"))
             }
             SqlStatement::ReleaseSavepoint { name } => {
@@ -377,7 +375,7 @@ impl Session {
     /// Parses and plans a statement for the extended protocol and PREPARE.
     pub(super) async fn prepare(
         &mut self,
-        statement: Option<StatementText>,
+        statement: Option<Arc<KnownStatement>>,
         text: Arc<str>,
         declared: &[Option<PgType>],
     ) -> Result<Prepared, Report> {
@@ -412,7 +410,7 @@ impl Session {
                 counters.took(phase, time);
             }
         }
-        self.gateway.statistics.add(&self.user, &running.text, time, rows, done.work, sqlstate);
+        self.gateway.statistics.add(&self.user, &running.kind, time, rows, done.work, sqlstate);
         let snapshots = self.transaction.pinned.snapshot_ids();
         let line = StatementLine {
             session: self.process_id,

@@ -1,9 +1,11 @@
 //! [`StatementStatistics`]: how often each kind of statement ran and what it cost, for `feature_store.statements`.
 //!
 //! A kind is the statement's text with its constants taken out, per role, as in pg_stat_statements. At most [`MAX_KINDS`] are
-//! kept; a new one then takes the place of the one that was used longest ago. Texts are cut, so the whole is a few MiB at most.
+//! kept; a new one then takes the place of the one that was used longest ago. Their texts are short ([`super::known`] cuts them), so the
+//! whole is a few MiB at most.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,12 +16,10 @@ use crate::telemetry::Work;
 
 /// Kinds of statements that are kept.
 const MAX_KINDS: usize = 2000;
-/// Bytes of a text that are kept.
-const TEXT_LIMIT: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Kinds {
-    by_text: HashMap<(String, String), (u64, StatementUse)>,
+    by_text: HashMap<(String, Arc<str>), (u64, StatementUse)>,
     clock: u64,
 }
 
@@ -30,29 +30,21 @@ pub struct StatementStatistics {
 }
 
 impl StatementStatistics {
-    /// Adds a statement that has ended.
-    pub fn add(&self, role: &str, text: &str, time: Duration, rows: u64, work: Work, error: Option<SqlState>) {
-        let mut query = crate::sql::without_constants(text);
-        if query.len() > TEXT_LIMIT {
-            let mut end = TEXT_LIMIT;
-            while !query.is_char_boundary(end) {
-                end -= 1;
-            }
-            query.truncate(end);
-        }
+    /// Adds a statement of this kind that has ended.
+    pub fn add(&self, role: &str, kind: &Arc<str>, time: Duration, rows: u64, work: Work, error: Option<SqlState>) {
         let milliseconds = time.as_secs_f64() * 1000.0;
         let mut kinds = self.kinds.lock();
         kinds.clock += 1;
         let now = kinds.clock;
-        let key = (role.to_owned(), query);
+        let key = (role.to_owned(), Arc::clone(kind));
         if kinds.by_text.len() >= MAX_KINDS && !kinds.by_text.contains_key(&key) {
             let oldest = kinds.by_text.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 kinds.by_text.remove(&oldest);
             }
         }
-        let fresh = || StatementUse { role: key.0.clone(), query: key.1.clone(), min_ms: f64::INFINITY, ..StatementUse::default() };
-        let (used, statement) = kinds.by_text.entry(key.clone()).or_insert_with(|| (now, fresh()));
+        let fresh = || StatementUse { role: role.to_owned(), query: kind.to_string(), min_ms: f64::INFINITY, ..StatementUse::default() };
+        let (used, statement) = kinds.by_text.entry(key).or_insert_with(|| (now, fresh()));
         *used = now;
         statement.calls += 1;
         statement.errors += u64::from(error.is_some());
@@ -81,12 +73,13 @@ mod tests {
     fn statements_that_differ_in_constants_are_one_kind() {
         let statistics = StatementStatistics::default();
         let work = Work { bytes_read: 10, files_read: 1, files_pruned: 2 };
-        statistics.add("a", "SELECT 1", Duration::from_millis(2), 1, work, None);
-        statistics.add("a", "select  22", Duration::from_millis(4), 1, work, Some(SqlState::QUERY_CANCELED));
-        statistics.add("b", "SELECT 1", Duration::from_millis(1), 1, Work::default(), None);
+        let kind = super::super::known::kind_of;
+        statistics.add("a", &kind("SELECT 1"), Duration::from_millis(2), 1, work, None);
+        statistics.add("a", &kind("select  22"), Duration::from_millis(4), 1, work, Some(SqlState::QUERY_CANCELED));
+        statistics.add("b", &kind("SELECT 1"), Duration::from_millis(1), 1, Work::default(), None);
         let all = statistics.all();
         assert_eq!(all.len(), 3);
-        statistics.add("a", "SELECT 33", Duration::from_millis(6), 2, work, Some(SqlState::QUERY_CANCELED));
+        statistics.add("a", &kind("SELECT 33"), Duration::from_millis(6), 2, work, Some(SqlState::QUERY_CANCELED));
         let first = &statistics.all()[0];
         assert_eq!((first.role.as_str(), first.query.as_str(), first.calls, first.errors), ("a", "SELECT $1", 2, 1));
         assert_eq!((first.rows, first.bytes_read, first.files_pruned), (3, 20, 4));
@@ -97,7 +90,7 @@ mod tests {
     fn kinds_are_bounded() {
         let statistics = StatementStatistics::default();
         for number in 0..MAX_KINDS + 10 {
-            statistics.add("a", &format!("SELECT c{number}"), Duration::ZERO, 0, Work::default(), None);
+            statistics.add("a", &Arc::from(format!("SELECT c{number}")), Duration::ZERO, 0, Work::default(), None);
         }
         let all = statistics.all();
         assert_eq!(all.len(), MAX_KINDS);

@@ -303,7 +303,7 @@ impl Session {
             text: parsed.statement.text.clone(),
             position: parsed.statement.position,
         };
-        let prepared = self.prepare(Some(inner), Arc::clone(&parsed.text), &declared).await?;
+        let prepared = self.prepare(Some(Arc::new(inner.into())), Arc::clone(&parsed.text), &declared).await?;
         self.prepared.insert(name.to_owned(), prepared);
         Ok(done("PREPARE"))
     }

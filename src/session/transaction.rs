@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::response::TransactionStatus;
 use super::temp_tables::TempTables;
-use super::vars::SessionVars;
+use super::vars::{SavedVars, SessionVars};
 use crate::error::{Report, SqlState};
 use crate::plan::PinnedSnapshots;
 use crate::registry::{RegistryChange, RegistrySnapshot};
@@ -41,7 +41,7 @@ pub struct RegistryWork {
 /// What ROLLBACK goes back to.
 #[derive(Debug, Clone)]
 pub struct Saved {
-    vars: SessionVars,
+    vars: SavedVars,
     temp_tables: TempTables,
     registry: Option<RegistryWork>,
 }
@@ -93,7 +93,7 @@ impl Transaction {
     }
 
     /// A Query of several statements begins.
-    pub fn begin_implicit(&mut self, vars: &SessionVars, temp_tables: &TempTables) {
+    pub fn begin_implicit(&mut self, vars: SavedVars, temp_tables: &TempTables) {
         if self.phase == Phase::Autocommit {
             self.phase = Phase::Implicit;
             self.begin = Some(self.save(vars, temp_tables));
@@ -101,7 +101,7 @@ impl Transaction {
     }
 
     /// BEGIN.
-    pub fn begin(&mut self, vars: &SessionVars, temp_tables: &TempTables) {
+    pub fn begin(&mut self, vars: SavedVars, temp_tables: &TempTables) {
         if self.phase == Phase::Autocommit {
             self.begin = Some(self.save(vars, temp_tables));
         }
@@ -125,7 +125,7 @@ impl Transaction {
     }
 
     /// SAVEPOINT.
-    pub fn savepoint(&mut self, name: String, vars: &SessionVars, temp_tables: &TempTables) -> Result<(), Report> {
+    pub fn savepoint(&mut self, name: String, vars: SavedVars, temp_tables: &TempTables) -> Result<(), Report> {
         if self.savepoints.len() >= MAX_SAVEPOINTS {
             return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a transaction holds at most {MAX_SAVEPOINTS} savepoints")));
         }
@@ -164,15 +164,15 @@ impl Transaction {
     }
 
     /// Settings and temporary tables as they are now.
-    pub fn save(&self, vars: &SessionVars, temp_tables: &TempTables) -> Saved {
-        Saved { vars: vars.clone(), temp_tables: temp_tables.clone(), registry: self.registry.clone() }
+    pub fn save(&self, vars: SavedVars, temp_tables: &TempTables) -> Saved {
+        Saved { vars, temp_tables: temp_tables.clone(), registry: self.registry.clone() }
     }
 }
 
 impl Saved {
     /// Puts settings and temporary tables back.
     pub fn restore(self, vars: &mut SessionVars, temp_tables: &mut TempTables) {
-        vars.roll_back(&self.vars);
+        vars.roll_back(self.vars);
         *temp_tables = self.temp_tables;
     }
 }

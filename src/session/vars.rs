@@ -108,19 +108,27 @@ static SETTINGS: &[Setting] = &[
     setting("xmloption", "content", Accepts::Text),
 ];
 
-/// The settings of a session, with what its transaction would take back.
-#[derive(Debug, Clone)]
-pub struct SessionVars {
+/// What a transaction would take back.
+#[derive(Debug, Clone, Default)]
+pub struct SavedVars {
     /// Values that differ from the defaults.
     values: BTreeMap<&'static str, String>,
     /// `SET LOCAL`, until the transaction ends.
     local: BTreeMap<&'static str, String>,
-    /// What RESET goes back to, where it is not the table's default.
-    startup: BTreeMap<&'static str, String>,
     /// Custom settings, `prefix.name`: any value, as in PostgreSQL.
     custom: BTreeMap<String, String>,
+}
+
+/// The settings of a session.
+#[derive(Debug)]
+pub struct SessionVars {
+    now: SavedVars,
+    /// What RESET goes back to, where it is not the table's default.
+    startup: BTreeMap<&'static str, String>,
     /// What the client was told last.
     told: BTreeMap<&'static str, String>,
+    /// Whether anything was set since.
+    touched: bool,
 }
 
 impl SessionVars {
@@ -128,7 +136,7 @@ impl SessionVars {
     pub fn new(user: &str, defaults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let mut startup: BTreeMap<&'static str, String> = defaults.into_iter().collect();
         startup.insert("session_authorization", user.to_owned());
-        Self { values: BTreeMap::new(), local: BTreeMap::new(), startup, custom: BTreeMap::new(), told: BTreeMap::new() }
+        Self { now: SavedVars::default(), startup, told: BTreeMap::new(), touched: true }
     }
 
     /// A setting of the startup packet: RESET goes back to it.
@@ -140,7 +148,7 @@ impl SessionVars {
                 Ok(())
             }
             None if name.contains('.') => {
-                self.custom.insert(name.to_owned(), value.to_owned());
+                self.now.custom.insert(name.to_owned(), value.to_owned());
                 Ok(())
             }
             None => Err(unknown(name)),
@@ -149,11 +157,12 @@ impl SessionVars {
 
     /// `SET [LOCAL] name = value`; `None` = DEFAULT.
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Report> {
+        self.touched = true;
         let Some(found) = find(name) else {
             if name.contains('.') {
                 match value {
-                    Some(value) => self.custom.insert(name.to_owned(), value.to_owned()),
-                    None => self.custom.remove(name),
+                    Some(value) => self.now.custom.insert(name.to_owned(), value.to_owned()),
+                    None => self.now.custom.remove(name),
                 };
                 return Ok(());
             }
@@ -167,37 +176,43 @@ impl SessionVars {
             None => self.default_of(found).to_owned(),
         };
         if local {
-            self.local.insert(found.name, value);
+            self.now.local.insert(found.name, value);
         } else {
-            self.local.remove(found.name);
-            self.values.insert(found.name, value);
+            self.now.local.remove(found.name);
+            self.now.values.insert(found.name, value);
         }
         Ok(())
     }
 
     /// `RESET ALL`.
     pub fn reset_all(&mut self) {
-        self.values.clear();
-        self.local.clear();
+        self.touched = true;
+        self.now.values.clear();
+        self.now.local.clear();
+    }
+
+    /// The settings as they are, for [`SessionVars::roll_back`].
+    pub fn saved(&self) -> SavedVars {
+        self.now.clone()
     }
 
     /// The transaction ended: `SET LOCAL` is over.
     pub fn end_transaction(&mut self) {
-        self.local.clear();
+        self.touched |= !self.now.local.is_empty();
+        self.now.local.clear();
     }
 
-    /// The transaction was rolled back: `before` are the settings at its begin. What the client was told stays true.
-    pub fn roll_back(&mut self, before: &SessionVars) {
-        self.values = before.values.clone();
-        self.local = before.local.clone();
-        self.custom = before.custom.clone();
+    /// The transaction was rolled back to its begin. What the client was told stays true.
+    pub fn roll_back(&mut self, before: SavedVars) {
+        self.touched = true;
+        self.now = before;
     }
 
     /// The value of a setting, or 42704.
     pub fn get(&self, name: &str) -> Result<&str, Report> {
         match find(name) {
             Some(found) => Ok(self.value(found)),
-            None => self.custom.get(name).map(String::as_str).ok_or_else(|| unknown(name)),
+            None => self.now.custom.get(name).map(String::as_str).ok_or_else(|| unknown(name)),
         }
     }
 
@@ -220,6 +235,9 @@ impl SessionVars {
     /// Reported settings whose value differs from what the client was told.
     pub fn take_changes(&mut self) -> Vec<(String, String)> {
         let mut changes = Vec::new();
+        if !std::mem::take(&mut self.touched) {
+            return changes;
+        }
         for each in SETTINGS.iter().filter(|each| each.reported) {
             let value = self.value(each).to_owned();
             if self.told.get(each.name) != Some(&value) {
@@ -231,7 +249,7 @@ impl SessionVars {
     }
 
     fn value(&self, setting: &Setting) -> &str {
-        self.local.get(setting.name).or_else(|| self.values.get(setting.name)).map_or_else(|| self.default_of(setting), String::as_str)
+        self.now.local.get(setting.name).or_else(|| self.now.values.get(setting.name)).map_or_else(|| self.default_of(setting), String::as_str)
     }
 
     fn default_of(&self, setting: &Setting) -> &str {

@@ -6,17 +6,20 @@
 //! nothing polls the statement, so it stands still; interrupt and deadline end it all the same, and the half-written
 //! message stays in the buffer, so that the error which follows is in step.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
+use std::panic::AssertUnwindSafe;
 
 use bytes::BytesMut;
+use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::error::ProtocolError;
 use super::frame::Frame;
-use crate::error::Report;
+use crate::error::{Report, SqlState};
 use crate::session::Interrupt;
 
 /// Output is flushed when it reaches this.
@@ -150,7 +153,8 @@ impl<S: Stream> Socket<S> {
         self.output.shrink_to(4 * FLUSH_AT);
     }
 
-    /// Runs a statement's work until it ends, the session is interrupted, time is up or the client is gone.
+    /// Runs a statement's work until it ends, the session is interrupted, time is up or the client is gone. Work that panics has failed
+    /// like any other: its client is told, and its transaction is rolled back or has failed, with all that it had half done.
     pub(super) async fn guard<T>(
         &mut self,
         interrupt: &Interrupt,
@@ -161,7 +165,7 @@ impl<S: Stream> Socket<S> {
             biased;
             report = interrupt.raised() => Err(interrupted(report)),
             () = until(deadline) => Err(Stop::Statement(ProtocolError::StatementTimeout.into())),
-            done = work => Ok(done),
+            done = AssertUnwindSafe(work).catch_unwind() => done.map_err(|panic| Stop::Statement(panicked(panic.as_ref()))),
             // The work may use up the task's turn, and without the exception the socket would never be looked at.
             () = unconstrained(watch(&mut self.reader, &mut self.input, &mut self.ended)) => Err(Stop::Gone),
         }
@@ -213,9 +217,20 @@ impl From<io::Error> for FrameError {
     }
 }
 
+/// A panic is a mistake of ours or of the engine's. One of them is known: an array cannot be longer than its offsets count.
+fn panicked(panic: &(dyn Any + Send)) -> Report {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    if text.contains("offset overflow") {
+        return Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+            .detail("The values of one column in one batch of rows would take more than 2 GiB.");
+    }
+    tracing::error!(panic = text, "a statement panicked");
+    Report::new(SqlState::INTERNAL_ERROR, "the statement panicked").hint("This is a bug of featgres; the server's log says more.")
+}
+
 /// A cancel stops the statement, anything else the session.
 fn interrupted(report: Report) -> Stop {
-    if report.sqlstate == crate::error::SqlState::QUERY_CANCELED { Stop::Statement(report) } else { Stop::Session(report) }
+    if report.sqlstate == SqlState::QUERY_CANCELED { Stop::Statement(report) } else { Stop::Session(report) }
 }
 
 /// Waits for the deadline, for ever without one.

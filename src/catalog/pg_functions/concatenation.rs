@@ -1,18 +1,42 @@
-//! `concat` and `concat_ws`: values of all types in PostgreSQL's spelling, without the NULLs.
+//! `concat` and `concat_ws`: values of all types in PostgreSQL's spelling, without the NULLs. And `||` of two texts, which the engine
+//! has too, but panics where the answers of a batch are too large for an array.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::compute::kernels::concat_elements::concat_elements_utf8;
 use arrow::datatypes::{DataType, Field};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::Builtin;
+use super::bounded::check;
 use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
 use crate::pg_format::encode;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![Builtin::function("concat", anything, concat), Builtin::function("concat_ws", anything, concat_ws)]
+    vec![
+        Builtin::function("concat", anything, concat),
+        Builtin::function("concat_ws", anything, concat_ws),
+        text_concatenation(),
+    ]
+}
+
+/// `||` of two texts: NULL if either is.
+pub fn text_concatenation() -> Arc<ScalarUDF> {
+    Builtin::function("textcat", two_texts, textcat)
+}
+
+fn two_texts(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    (arguments.len() == 2).then(|| (vec![DataType::Utf8; 2], DataType::Utf8))
+}
+
+fn textcat(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
+    let columns = arguments.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
+    let [left, right] = columns.as_slice() else { return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "textcat takes two texts")) };
+    check("||", bytes(left) + bytes(right))?;
+    let joined = concat_elements_utf8(left, right).map_err(|error| Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()))?;
+    Ok(Arc::new(joined))
 }
 
 /// All arguments as they are.
@@ -39,9 +63,14 @@ fn texts(array: &ArrayRef) -> Result<StringArray, Report> {
     }
 }
 
+fn bytes(texts: &StringArray) -> f64 {
+    texts.offsets().last().copied().unwrap_or_default() as f64
+}
+
 fn concat(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     let columns = arguments.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
     let rows = arguments.first().map_or(0, |array| array.len());
+    check("concat", columns.iter().map(bytes).sum())?;
     let mut joined = StringBuilder::new();
     for row in 0..rows {
         let parts: Vec<&str> = columns.iter().filter(|column| column.is_valid(row)).map(|column| column.value(row)).collect();
@@ -53,6 +82,7 @@ fn concat(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
 fn concat_ws(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     let columns = arguments.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
     let Some((separators, columns)) = columns.split_first() else { return Ok(Arc::new(StringArray::new_null(0))) };
+    check("concat_ws", bytes(separators) * columns.len() as f64 + columns.iter().map(bytes).sum::<f64>())?;
     let mut joined = StringBuilder::new();
     for row in 0..separators.len() {
         if separators.is_null(row) {

@@ -4,9 +4,11 @@
 //! names before it sees them.
 
 mod aggregates;
+mod bounded;
 mod concatenation;
 mod dates;
 mod json;
+mod logarithms;
 mod number_template;
 mod pg_typeof;
 mod rounding;
@@ -26,6 +28,7 @@ use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
 pub use aggregates::aggregate_functions;
+pub use concatenation::text_concatenation;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
 pub use json::json_operator;
 
@@ -117,9 +120,11 @@ impl ScalarUDFImpl for Builtin {
 /// All of them.
 pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
     [
+        bounded::functions(),
         concatenation::functions(),
         dates::functions(),
         json::functions(),
+        logarithms::functions(),
         rounding::functions(),
         templates::functions(),
         vec![pg_typeof::function()],

@@ -118,6 +118,17 @@ enum Operation {
     FloatThrough,
 }
 
+impl Operation {
+    /// The operator whose types are this call's.
+    fn op(self) -> Operator {
+        match self {
+            Operation::Minus => Operator::Minus,
+            Operation::Times => Operator::Multiply,
+            _ => Operator::Plus,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Arithmetic {
     operation: Operation,
@@ -149,9 +160,11 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.operation {
-            Operation::Plus | Operation::Minus | Operation::Times | Operation::FloatThrough => {
-                arguments.first().cloned().unwrap_or(DataType::Int64)
-            }
+            Operation::Plus | Operation::Minus | Operation::Times => match arguments {
+                [left, right] => BinaryTypeCoercer::new(left, &self.operation.op(), right).get_result_type()?,
+                _ => return Err(DataFusionError::Internal("arithmetic takes two values".into())),
+            },
+            Operation::FloatThrough => arguments.first().cloned().unwrap_or(DataType::Float64),
             Operation::Elapsed | Operation::IntervalTimes | Operation::IntervalThrough => INTERVAL,
         })
     }
@@ -161,7 +174,6 @@ impl ScalarUDFImpl for Arithmetic {
             return Err(DataFusionError::Internal("arithmetic takes two values".into()));
         };
         let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
-        let (left_type, _) = (left.data_type(), right.data_type());
         let kernel = match self.operation {
             Operation::Plus => add,
             Operation::Minus => sub,
@@ -182,8 +194,11 @@ impl ScalarUDFImpl for Arithmetic {
                 return answer(array, constant);
             }
         };
-        let array = datafusion::physical_expr_common::datum::apply(left, right, kernel).map_err(|error| overflow(error, &left_type))?;
-        Ok(array)
+        // The columns of a UNION and the results of a CASE may have got wider types since the call was planned.
+        let (left_type, right_type) = (left.data_type(), right.data_type());
+        let (wide_left, wide_right) = BinaryTypeCoercer::new(&left_type, &self.operation.op(), &right_type).get_input_types()?;
+        let (left, right) = (left.cast_to(&wide_left, None)?, right.cast_to(&wide_right, None)?);
+        datafusion::physical_expr_common::datum::apply(&left, &right, kernel).map_err(|error| overflow(error, &wide_left))
     }
 }
 

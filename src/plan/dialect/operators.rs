@@ -14,7 +14,10 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
 use super::{arithmetic, extract, uuid};
-use crate::catalog::json_operator;
+use crate::catalog::{json_operator, text_concatenation};
+use crate::pg_format::decode::parameter;
+use crate::pg_format::encode::Format;
+use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
 use crate::plan::parameters::Parameters;
 
@@ -43,6 +46,12 @@ impl ExprPlanner for PostgresOperators {
         }
         if op == BinaryOperator::StringConcat {
             let (left, right) = (as_text(left, &left_type, &right_type), as_text(right, &right_type, &left_type));
+            let joins = |text: &DataType, other: &DataType| {
+                is_text(text) && !(other.is_nested() || matches!(other, DataType::Null | DataType::Binary | DataType::FixedSizeBinary(_)))
+            };
+            if joins(&left_type, &right_type) || joins(&right_type, &left_type) {
+                return Ok(PlannerResult::Planned(text_concatenation().call(vec![left, right])));
+            }
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
         // `timestamp - '…'` is ambiguous between a timestamp and an interval: it stays with the engine.
@@ -98,6 +107,10 @@ fn arithmetic_operator(op: &BinaryOperator) -> Option<Operator> {
     })
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
 /// What is joined to a text is text in PostgreSQL's spelling.
 fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
     let scalar = |data_type: &DataType| !data_type.is_nested() && *data_type != DataType::Null;
@@ -115,9 +128,22 @@ pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType) -> Resul
         (DataType::Utf8, temporal) if temporal.is_temporal() && matches!(expression, Expr::Literal(..)) => {
             Ok(cast(expression, temporal.clone()))
         }
+        // With the digits that are written: cast to the other's scale, '1.499' would be 1.50.
+        (DataType::Utf8, decimal) if decimal.is_decimal() => literal(expression, PgType::NUMERIC),
+        (DataType::Utf8, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)) => {
+            literal(expression, PgType::BYTEA)
+        }
         (DataType::Utf8, DataType::List(_)) => Ok(array_literal(&expression, other).unwrap_or(expression)),
         _ => Ok(expression),
     }
+}
+
+/// A quoted literal as a value of this type.
+fn literal(expression: Expr, pg_type: PgType) -> Result<Expr> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &expression else { return Ok(expression) };
+    let value = parameter(pg_type, Format::Text, Some(text.as_bytes()), Zone::UTC);
+    let value = value.map_err(|report| DataFusionError::External(Box::new(report)))?;
+    Ok(Expr::Literal(ScalarValue::try_from_array(&value, 0)?, metadata.clone()))
 }
 
 /// `'t'` beside a boolean.

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
@@ -185,7 +186,7 @@ impl Statements {
 
     async fn attempt(&self, sql: &str, most: usize) -> Result<Vec<Vec<Value>>, Attempt> {
         let mut running = Running { client: &self.client, next: None };
-        let mut page = self.client.submit(sql).await.map_err(Attempt::Client)?;
+        let mut page = self.submit(sql).await.map_err(Attempt::Client)?;
         let (mut rows, mut understood) = (Vec::new(), false);
         for _ in 0..MOST_PAGES {
             if let Some(failure) = page.failure {
@@ -214,6 +215,20 @@ impl Statements {
             page = self.client.page(&next).await.map_err(Attempt::Client)?;
         }
         Err(Attempt::Source(self.failed(format!("Trino's answer does not end after {MOST_PAGES} pages"))))
+    }
+
+    /// Asks, and gives the first page. Only that page says what Trino is to stop: who stops waiting before it is there leaves the
+    /// request behind, for at most the catalog's time-out, to be told of its end.
+    async fn submit(&self, sql: &str) -> Result<Page, ClientError> {
+        let (client, sql, deadline) = (Arc::clone(&self.client), sql.to_owned(), Instant::now() + self.timeout);
+        let (sender, answer) = oneshot::channel();
+        tokio::spawn(async move {
+            let Ok(page) = timeout_at(deadline, client.submit(&sql)).await else { return };
+            if let Err(Ok(page)) = sender.send(page) {
+                drop(Running { client: &client, next: page.next });
+            }
+        });
+        answer.await.unwrap_or_else(|_| Err(ClientError::Interrupted("no answer".to_owned())))
     }
 
     /// Refuses to follow an answer elsewhere.

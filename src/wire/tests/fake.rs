@@ -1,4 +1,4 @@
-//! A session without SQL, whose statements are words: `rows 3`, `fail`, `hang`, `copyout`, `copyin`, `set`, `notice`, `done`.
+//! A session without SQL, whose statements are words: `rows 3`, `fail`, `hang`, `panic`, `copyout`, `copyin`, `set`, `notice`, `done`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -136,6 +136,7 @@ impl FakeSession {
                 Response::Rows(Self::rows(sql, futures::stream::iter([Ok(batch)]).boxed()))
             }
             "hang" => std::future::pending().await,
+            "panic" => panic!("byte array offset overflow"),
             "fail" => return Err(Report::new(SqlState::UNDEFINED_COLUMN, "column \"x\" does not exist").hint("Look.").position(8)),
             "begin" => {
                 self.status = TransactionStatus::InTransaction;

@@ -34,6 +34,15 @@ async fn a_query_of_several_statements() {
 }
 
 #[tokio::test]
+async fn a_panic_is_an_error_and_the_session_goes_on() {
+    let (mut client, _) = Client::started(Fake::new()).await;
+    assert_eq!(client.ask(&query("panic")).await, "E(54000 requested length too large) Z(I)");
+    let batch = [parse("", "panic", &[]), bind("", "", &[], &[], &[]), execute("", 0), execute("", 0), sync()];
+    assert_eq!(client.ask(&batch.concat()).await, "1 2 E(54000 requested length too large) Z(I)");
+    assert_eq!(client.ask(&query("done")).await, "C(DONE) Z(I)");
+}
+
+#[tokio::test]
 async fn errors_have_their_fields() {
     let (mut client, _) = Client::started(Fake::new()).await;
     client.send(&query("fail")).await;

@@ -133,7 +133,7 @@ async fn trino_stops_working_for_a_statement_that_ends() {
     let question = "SELECT count(*) FROM lake.gold.labels";
     trino.set(Fault::Working);
     // A limit of the statement's, a limit of the catalog's, and somebody who cancels.
-    client.batch_execute("SET statement_timeout = '300ms'").await.expect("a setting");
+    client.batch_execute("SET statement_timeout = '1s'").await.expect("a setting");
     assert_eq!(code(client.simple_query(question).await), "57014");
     trino.cancelled(1).await;
     client.batch_execute("RESET statement_timeout").await.expect("a setting");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -129,7 +130,8 @@ impl FakeTrino {
     /// Waits until so many answers were cancelled.
     pub async fn cancelled(&self, many: usize) -> Vec<String> {
         let mut cancelled = self.state.cancelled.subscribe();
-        cancelled.wait_for(|cancelled| cancelled.len() >= many).await.expect("it runs").clone()
+        let enough = cancelled.wait_for(|cancelled| cancelled.len() >= many);
+        tokio::time::timeout(Duration::from_secs(60), enough).await.expect("queries are cancelled").expect("it runs").clone()
     }
 
     /// The questions since the last call.
