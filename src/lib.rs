@@ -36,7 +36,7 @@ pub mod cli;
 pub mod config;
 // SQLSTATEs and what a client is told of an error.
 pub mod error;
-// PostgreSQL's spelling of names, strings and intervals, for everything that prints DDL.
+// PostgreSQL's spelling of names, strings and intervals.
 pub mod spelling;
 // PostgreSQL's types for Arrow's.
 pub mod pg_type;
@@ -44,6 +44,8 @@ pub mod pg_type;
 pub mod pg_format;
 // The time, replaceable in tests.
 pub mod clock;
+// What is kept of a password.
+pub mod verifier;
 // The calendar as arithmetic.
 pub(crate) mod civil;
 // Log lines and counters.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{ConfigError, Secret, Setting, TlsConfig};
+use crate::verifier::Verifier;
 
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl AuthConfig {
             ["allow_insecure"] => self.allow_insecure = setting.boolean()?,
             ["users", name] => {
                 let verifier = setting.text()?;
-                if !is_verifier(verifier) {
+                if verifier.parse::<Verifier>().is_err() {
                     return Err(setting.bad("it must be a verifier as \"featgres hash-password\" prints it, SCRAM-SHA-256$4096:…$…:…"));
                 }
                 self.users.insert((*name).to_owned(), Secret::new(verifier));
@@ -66,13 +67,4 @@ impl AuthConfig {
             AuthMethod::Trust | AuthMethod::ScramSha256 | AuthMethod::Cert => Ok(()),
         }
     }
-}
-
-/// `SCRAM-SHA-256$iterations:salt$stored:server`, by its shape.
-fn is_verifier(text: &str) -> bool {
-    let base64 = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
-    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else { return false };
-    let Some((iterations, salt)) = head.split_once(':') else { return false };
-    let Some((stored, server)) = keys.split_once(':') else { return false };
-    iterations.parse::<u32>().is_ok_and(|n| (1..=1_000_000).contains(&n)) && base64(salt) && base64(stored) && base64(server)
 }

@@ -3,6 +3,10 @@
 use super::*;
 use crate::error::Report;
 
+/// Of the password "pencil".
+const VERIFIER: &str =
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
 fn load(text: &str) -> Result<Config, Report> {
     load_with(text, &[])
 }
@@ -184,6 +188,10 @@ fn bad_values_say_what_they_must_be() {
             "[auth.users]\nalice = \"hunter2\"\n",
             "f.toml:2:1: invalid value for \"auth.users.alice\": it must be a verifier as \"featgres hash-password\" prints it, SCRAM-SHA-256$4096:…$…:…",
         ),
+        (
+            "[auth.users]\nalice = \"SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy\"\n",
+            "f.toml:2:1: invalid value for \"auth.users.alice\": it must be a verifier as \"featgres hash-password\" prints it, SCRAM-SHA-256$4096:…$…:…",
+        ),
         ("[catalogs.a]\n", "catalog \"a\" has no \"type\""),
         ("[catalogs.a]\nuri = \"sqlite:////a\"\n", "catalog \"a\" has no \"type\""),
         ("[catalogs.a]\ntype = \"sql\"\n", "catalog \"a\" has no \"uri\""),
@@ -248,14 +256,13 @@ fn a_catalog_is_not_named_like_the_project_or_a_schema() {
 
 #[test]
 fn secrets_do_not_get_out() {
-    let verifier = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
     let text = format!(
-        "[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\n\"a.b\" = \"{verifier}\"\n{SQL}\"s3.secret-access-key\" = \"hunter2\"\n\"s3.endpoint\" = \"http://h\"\n"
+        "[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\n\"a.b\" = \"{VERIFIER}\"\n{SQL}\"s3.secret-access-key\" = \"hunter2\"\n\"s3.endpoint\" = \"http://h\"\n"
     );
     let config = load(&text).unwrap();
-    assert_eq!(config.auth.users["a.b"].expose(), verifier);
+    assert_eq!(config.auth.users["a.b"].expose(), VERIFIER);
     let printed = config.to_toml();
-    assert!(!printed.contains("hunter2") && !printed.contains("c2FsdA"), "{printed}");
+    assert!(!printed.contains("hunter2") && !printed.contains("W22Za"), "{printed}");
     assert!(
         printed.contains("\"s3.secret-access-key\" = \"***\"") && printed.contains("\"a.b\" = \"***\"") && printed.contains("http://h"),
         "{printed}"
@@ -344,7 +351,7 @@ fn the_http_listener_needs_to_be_safe() {
     assert_eq!((config.http.listen.unwrap().port(), config.http.feast_api, config.http.max_body_size), (9464, false, 16 << 20));
     assert!(load("[http]\nlisten = \"127.0.0.1:0\"\nfeast_api = true\n").is_ok());
     assert!(refused("[http]\nlisten = \"0.0.0.0:1\"\nfeast_api = true\n").0.contains("\"trust\" is refused on 0.0.0.0:1"));
-    let scram = "[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\na = \"SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy\"\n";
+    let scram = &format!("[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\na = \"{VERIFIER}\"\n");
     let open = format!("{scram}[http]\nlisten = \"0.0.0.0:1\"\nfeast_api = true\n");
     assert!(refused(&open).0.contains("would send passwords in the clear"));
     assert!(load(&open.replace("[auth]\n", "[auth]\nallow_insecure = true\n")).is_ok());

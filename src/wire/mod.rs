@@ -29,7 +29,6 @@ mod socket;
 mod startup;
 pub mod tls;
 
-pub use auth::{VerifierError, hash_password};
 pub use server::{serve, serve_connection};
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 mod scram;
 
-pub use scram::{VerifierError, hash_password};
-
 use super::frame::Body;
 use super::messages;
 use super::socket::{FrameError, Socket, Stream};

@@ -1,66 +1,25 @@
-//! SCRAM-SHA-256 on pgwire's state machine, with PostgreSQL's verifiers (`SCRAM-SHA-256$4096:salt$stored:server`, base64).
+//! SCRAM-SHA-256 on pgwire's state machine, with PostgreSQL's verifiers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use pgwire::api::auth::sasl::scram::{
-    SCRAM_ITERATIONS, ScramSecret, ScramServerAuth, ScramServerAuthWaitingForClientFinal, gen_salted_password,
-};
+use pgwire::api::auth::sasl::scram::{ScramSecret, ScramServerAuth, ScramServerAuthWaitingForClientFinal};
 use pgwire::error::PgWireError;
 
 use super::super::tls::LoadedTls;
 use crate::error::{Report, SqlState};
+use crate::verifier::{DEFAULT_ROUNDS, Verifier};
 
 const PLAIN: &str = "SCRAM-SHA-256";
 const PLUS: &str = "SCRAM-SHA-256-PLUS";
-/// Bytes of a SHA-256.
-const KEY_BYTES: usize = 32;
-/// Iterations that a verifier may demand of every client.
-const MAX_ITERATIONS: usize = 10_000_000;
 /// What the salts of users who do not exist are made from, for as long as the process lives.
 static MOCK: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
-
-/// A text that is no verifier. It is not shown: it might be a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a SCRAM-SHA-256 verifier (`SCRAM-SHA-256$iterations:salt$stored key:server key`)")]
-pub struct VerifierError;
-
-/// The verifier of a password, with a new salt: what `featgres hash-password` prints and the config holds.
-pub fn hash_password(password: &str) -> String {
-    let salt = uuid::Uuid::new_v4().into_bytes().to_vec();
-    let salted = gen_salted_password(password, &salt, SCRAM_ITERATIONS);
-    match ScramSecret::verifier_from_salted_password(salt.clone(), salted, SCRAM_ITERATIONS) {
-        ScramSecret::Verifier { salt, iterations, stored_key, server_key } => {
-            let encode = |bytes: &[u8]| STANDARD.encode(bytes);
-            format!("{PLAIN}${iterations}:{}${}:{}", encode(&salt), encode(&stored_key), encode(&server_key))
-        }
-        // The function above makes nothing else; a salt alone verifies nobody.
-        ScramSecret::SaltedPassword { salt, .. } => STANDARD.encode(salt),
-    }
-}
-
-/// Reads a verifier.
-pub(super) fn parse_verifier(text: &str) -> Result<ScramSecret, VerifierError> {
-    let rest = text.strip_prefix(PLAIN).and_then(|rest| rest.strip_prefix('$')).ok_or(VerifierError)?;
-    let (head, keys) = rest.split_once('$').ok_or(VerifierError)?;
-    let (iterations, salt) = head.split_once(':').ok_or(VerifierError)?;
-    let (stored, server) = keys.split_once(':').ok_or(VerifierError)?;
-    let decode = |text: &str| STANDARD.decode(text).map_err(|_| VerifierError);
-    let iterations = iterations.parse().ok().filter(|count| (1..=MAX_ITERATIONS).contains(count)).ok_or(VerifierError)?;
-    let (salt, stored_key, server_key) = (decode(salt)?, decode(stored)?, decode(server)?);
-    if stored_key.len() != KEY_BYTES || server_key.len() != KEY_BYTES || salt.is_empty() {
-        return Err(VerifierError);
-    }
-    Ok(ScramSecret::Verifier { salt, iterations, stored_key, server_key })
-}
 
 /// Keys that no password has, behind a salt that is always the same for this name.
 fn mock(user: &str) -> ScramSecret {
     let salt = MOCK.iter().flat_map(|state| state.hash_one(user).to_be_bytes()).collect();
     let key = || [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
-    ScramSecret::Verifier { salt, iterations: SCRAM_ITERATIONS, stored_key: key(), server_key: key() }
+    ScramSecret::Verifier { salt, iterations: DEFAULT_ROUNDS, stored_key: key(), server_key: key() }
 }
 
 /// An exchange at its start.
@@ -80,7 +39,7 @@ impl Exchange {
     /// For a user; under TLS the channel can be bound.
     pub(super) fn new(user: &str, verifier: Option<&str>, tls: Option<&LoadedTls>) -> Result<Self, Report> {
         let secret = match verifier {
-            Some(text) => parse_verifier(text).map_err(|error| {
+            Some(text) => text.parse::<Verifier>().map(Verifier::into_secret).map_err(|error| {
                 Report::new(SqlState::CONFIG_FILE_ERROR, format!("user \"{user}\" has no valid password")).detail(error.to_string())
             })?,
             None => mock(user),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use featgres::config::{AuthMethod, Secret};
-use featgres::wire::hash_password;
+use featgres::verifier::{DEFAULT_ROUNDS, Verifier};
 use tokio_postgres::NoTls;
 
 use crate::support::{Authority, PostgreSql, TestGateway};
@@ -47,7 +47,7 @@ impl Encrypted {
             |config| {
                 config.tls = Some(served);
                 config.auth.method = AuthMethod::ScramSha256;
-                config.auth.users.insert(USER.to_owned(), Secret::new(hash_password(PASSWORD)));
+                config.auth.users.insert(USER.to_owned(), Secret::new(Verifier::of(PASSWORD, DEFAULT_ROUNDS).text()));
             },
             |_| {},
         )

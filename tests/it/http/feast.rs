@@ -199,7 +199,7 @@ async fn online_is_answered_with_a_clear_word() {
 async fn callers_show_a_password_where_clients_do() {
     let gateway = gateway(|config| {
         config.auth.method = AuthMethod::ScramSha256;
-        config.auth.users.insert("alice".to_owned(), Secret::new(featgres::wire::hash_password("p:w ü")));
+        config.auth.users.insert("alice".to_owned(), Secret::new(featgres::verifier::Verifier::of("p:w ü", 4096).text()));
     })
     .await;
     let client = reqwest::Client::new();
@@ -224,7 +224,7 @@ async fn callers_show_a_password_where_clients_do() {
     // Users can change while it runs.
     let mut auth = gateway.gateway.config.auth.clone();
     auth.users.clear();
-    auth.users.insert("bob".to_owned(), Secret::new(featgres::wire::hash_password("new")));
+    auth.users.insert("bob".to_owned(), Secret::new(featgres::verifier::Verifier::of("new", 4096).text()));
     gateway.gateway.set_auth(auth);
     assert_eq!(ask(Some(("alice", "p:w ü"))).await.unwrap().status().as_u16(), 401);
     assert_eq!(ask(Some(("bob", "new"))).await.unwrap().status().as_u16(), 200);

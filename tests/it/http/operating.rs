@@ -77,7 +77,7 @@ async fn with_tls_passwords_are_for_the_gateway_alone() {
         config.http.tls = true;
         config.tls = Some(featgres::config::TlsConfig { cert, key: secret, ..Default::default() });
         config.auth.method = AuthMethod::ScramSha256;
-        config.auth.users.insert("alice".to_owned(), Secret::new(featgres::wire::hash_password("pw")));
+        config.auth.users.insert("alice".to_owned(), Secret::new(featgres::verifier::Verifier::of("pw", 4096).text()));
     })
     .await;
     let trusting = reqwest::Client::builder()

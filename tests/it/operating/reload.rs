@@ -1,6 +1,6 @@
 //! SIGHUP takes over users and log level, or nothing; SIGTERM ends with status 0; statements have one line each.
 
-use featgres::wire::hash_password;
+use featgres::verifier::{DEFAULT_ROUNDS, Verifier};
 use tokio_postgres::NoTls;
 
 use crate::support::Serving;
@@ -8,7 +8,7 @@ use crate::support::Serving;
 fn config(user: &str, password: &str, level: &str) -> String {
     format!(
         "project = \"p\"\nlisten = \"127.0.0.1:0\"\n[auth]\nmethod = \"scram-sha-256\"\n[auth.users]\n{user} = \"{}\"\n[telemetry]\nlevel = \"{level}\"\nformat = \"json\"\n",
-        hash_password(password)
+        Verifier::of(password, DEFAULT_ROUNDS).text()
     )
 }
 

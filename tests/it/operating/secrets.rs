@@ -1,6 +1,6 @@
 //! Secrets are planted wherever a configuration may hold one; then everything is made to speak, and nothing says them.
 
-use featgres::wire::hash_password;
+use featgres::verifier::{DEFAULT_ROUNDS, Verifier};
 use tokio_postgres::NoTls;
 
 use crate::support::{Serving, featgres};
@@ -92,7 +92,7 @@ fn assert_clean(what: &str, text: &str, verifier: &str) {
 #[test]
 fn commands_do_not_print_them() {
     let folder = tempfile::tempdir().unwrap();
-    let verifier = hash_password(&secret("password"));
+    let verifier = Verifier::of(&secret("password"), DEFAULT_ROUNDS).text();
     let file = folder.path().join("featgres.toml");
     std::fs::write(&file, base(folder.path(), &verifier) + &catalogs()).unwrap();
     for command in ["print-config", "check"] {
@@ -126,7 +126,7 @@ fn commands_do_not_print_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_does_not_say_them() {
     let folder = tempfile::tempdir().unwrap();
-    let (password, verifier) = (secret("password"), hash_password(&secret("password")));
+    let (password, verifier) = (secret("password"), Verifier::of(&secret("password"), DEFAULT_ROUNDS).text());
     let file = folder.path().join("featgres.toml");
     std::fs::write(&file, base(folder.path(), &verifier)).unwrap();
     drop(std::fs::File::create(folder.path().join("catalog.sqlite")).unwrap());

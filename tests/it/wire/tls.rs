@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use featgres::config::{AuthMethod, Config, Secret, TlsConfig};
 use featgres::server::Server;
-use featgres::wire::hash_password;
+use featgres::verifier::{DEFAULT_ROUNDS, Verifier};
 use featgres::wire::tls::ServedTls;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -45,7 +45,7 @@ async fn passwords_bound_to_the_channel_and_direct_handshakes() {
     let gateway = gateway(|config| {
         config.tls = Some(authority.served());
         config.auth.method = AuthMethod::ScramSha256;
-        config.auth.users.insert("alice".to_owned(), Secret::new(hash_password("wonderland")));
+        config.auth.users.insert("alice".to_owned(), Secret::new(Verifier::of("wonderland", DEFAULT_ROUNDS).text()));
     })
     .await;
     for negotiation in [SslNegotiation::Postgres, SslNegotiation::Direct] {
