@@ -1,8 +1,10 @@
-//! How PostgreSQL spells names, strings and intervals, for everything that prints DDL: one place, below `sql` and
-//! `registry`, which may not import each other.
+//! How PostgreSQL spells names, strings and intervals: one place, below `sql` and `registry`, which may not import each
+//! other, and below the formats of values.
 //!
 //! Names are quoted whenever PostgreSQL's own `quote_ident` would: anything but a plain lower-case word, and every
 //! keyword that is reserved somewhere. Strings are always standard-conforming `'…'`.
+
+pub mod interval;
 
 /// Keywords that cannot be a column's or table's name without quotes (PostgreSQL's "reserved" and "reserved (can be
 /// function or type)").
@@ -196,37 +198,6 @@ pub fn quote_literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// An interval as PostgreSQL prints it (`intervalstyle = postgres`): `1 year 2 mons 3 days 04:05:06.789`.
-pub fn interval(months: i32, days: i32, micros: i64) -> String {
-    let mut text = String::new();
-    let mut earlier_negative = false;
-    for (value, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
-        if value != 0 {
-            let space = if text.is_empty() { "" } else { " " };
-            // After a negative field PostgreSQL writes the sign of a positive one.
-            let sign = if earlier_negative && value > 0 { "+" } else { "" };
-            let plural = if value == 1 { "" } else { "s" };
-            text.push_str(&format!("{space}{sign}{value} {unit}{plural}"));
-            earlier_negative = value < 0;
-        }
-    }
-    if micros != 0 || text.is_empty() {
-        let space = if text.is_empty() { "" } else { " " };
-        let sign = match micros {
-            ..0 => "-",
-            0.. if earlier_negative => "+",
-            _ => "",
-        };
-        let size = micros.unsigned_abs();
-        let (seconds, fraction) = (size / 1_000_000, size % 1_000_000);
-        text.push_str(&format!("{space}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
-        if fraction != 0 {
-            text.push_str(format!(".{fraction:06}").trim_end_matches('0'));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,20 +226,5 @@ mod tests {
             assert_eq!(quote_ident(name), quoted);
         }
         assert_eq!(quote_literal("it's"), "'it''s'");
-    }
-
-    #[test]
-    fn intervals_are_printed_as_postgresql_prints_them() {
-        for (months, days, micros, text) in [
-            (0, 30, 0, "30 days"),
-            (14, 3, 14_706_789_000, "1 year 2 mons 3 days 04:05:06.789"),
-            (0, 0, 0, "00:00:00"),
-            (-1, 1, 0, "-1 mons +1 day"),
-            (0, -1, 3_600_000_000, "-1 days +01:00:00"),
-            (0, 0, -1, "-00:00:00.000001"),
-            (12, 0, 0, "1 year"),
-        ] {
-            assert_eq!(interval(months, days, micros), text);
-        }
     }
 }

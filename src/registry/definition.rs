@@ -12,7 +12,7 @@ use crate::spelling::{interval, quote_ident, quote_literal};
 
 impl std::fmt::Display for TimeToLive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&interval(self.months, self.days, self.micros))
+        f.write_str(&interval::text(self.months, self.days, self.micros))
     }
 }
 

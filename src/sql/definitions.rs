@@ -7,7 +7,6 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::FeatgresDialect;
-use super::interval::{self, IntervalTextError, Unit};
 use super::parser::{error_of, name_versions, reached};
 use super::rewrite::is_word;
 use super::tokens::StatementTokens;
@@ -15,6 +14,7 @@ use super::{
     CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition, ObjectKind, PinClause,
     Show, SourceClause, SourceName, SqlError, Statement, WithOption,
 };
+use crate::spelling::interval::{self, IntervalTextError, Unit};
 use crate::spelling::is_reserved;
 
 type Result<T> = std::result::Result<T, SqlError>;

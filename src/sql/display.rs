@@ -159,7 +159,7 @@ impl Display for PinClause {
 
 impl Display for Interval {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "INTERVAL '{}'", interval(self.months, self.days, self.micros))
+        write!(f, "INTERVAL '{}'", interval::text(self.months, self.days, self.micros))
     }
 }
 

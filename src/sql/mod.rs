@@ -11,7 +11,6 @@ mod definitions;
 mod dialect;
 mod display;
 mod error;
-pub mod interval;
 mod parser;
 mod rewrite;
 #[cfg(test)]
@@ -28,4 +27,4 @@ pub use error::SqlError;
 pub use parser::{parse, parse_entity_query, parse_type};
 pub use tokens::{STACK_SIZE, position_of};
 
-pub use crate::spelling::{quote_ident, quote_literal};
+pub use crate::spelling::{interval, quote_ident, quote_literal};

@@ -6,7 +6,7 @@ use arrow::datatypes::IntervalMonthDayNano;
 use arrow::record_batch::RecordBatch;
 
 use super::columns::Columns;
-use super::functions::StatementUse;
+use super::session_facts::StatementUse;
 use crate::registry::{
     ColumnBinding, FeatureView, HistoryEntry, RegistrySnapshot, TimeToLive, ViewSource, entity_definition, feature_view_definition,
 };

@@ -7,7 +7,6 @@
 mod array;
 mod binary;
 mod build;
-mod interval;
 mod scalar;
 mod temporal;
 
@@ -78,7 +77,7 @@ pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Valu
         PgType::TIME | PgType::TIMETZ => Value::Time(temporal::time(text)?),
         PgType::TIMESTAMP => Value::Timestamp(temporal::timestamp(text, None)?),
         PgType::TIMESTAMPTZ => Value::Timestamp(temporal::timestamp(text, Some(zone))?),
-        PgType::INTERVAL => interval::interval(text)?,
+        PgType::INTERVAL => temporal::interval(text)?,
         PgType::INT2VECTOR | PgType::OIDVECTOR => {
             let element = if pg_type == PgType::OIDVECTOR { PgType::OID } else { PgType::INT2 };
             Value::Array(text.split_whitespace().map(|item| parse_text(element, item, zone)).collect::<Result<_, _>>()?)
@@ -86,6 +85,29 @@ pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Valu
         other if other.is_oid_like() => Value::Int(scalar::oid(text, other)?),
         _ => Value::Text(text.to_owned()),
     })
+}
+
+/// The elements of an array of texts that has one dimension, none where one is NULL.
+pub(crate) fn texts(text: &str) -> Result<Vec<Option<String>>, Report> {
+    let value = array::parse(text, PgType::TEXT, Zone::UTC)?;
+    let Value::Array(elements) = value else { return Ok(Vec::new()) };
+    let one = |element| match element {
+        Value::Text(text) => Ok(Some(text)),
+        Value::Array(_) => Err(Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\""))
+            .detail("It has more than one dimension.")),
+        _ => Ok(None),
+    };
+    elements.into_iter().map(one).collect()
+}
+
+/// The bytes of a `bytea`'s text.
+pub(crate) fn bytea(text: &str) -> Result<Vec<u8>, Report> {
+    scalar::bytea(text)
+}
+
+/// The sixteen bytes of a uuid's text.
+pub(crate) fn uuid(text: &str) -> Result<Vec<u8>, Report> {
+    scalar::uuid(text)
 }
 
 /// The bytes as text, which must be UTF-8 and hold no NUL.

@@ -1,15 +1,16 @@
-//! The text forms of dates, times and timestamps.
+//! The text forms of dates, times, timestamps and intervals.
 //!
 //! Read are ISO 8601 and what is near it: `2024-01-31`, `20240131`, `2024-1-31`, `Jan 31 2024`, `31 January 2024`, `1/31/2024`
 //! (DateStyle `ISO, MDY`), with a time, a zone (`Z`, `+05:30`, `Europe/Berlin`) and `BC` behind; also `infinity` and `epoch`.
 //! Words that mean the present (`now`, `today`) need a clock and are refused here. The syntax that is not understood is
 //! 22007; a month 13 is 22008.
 
-use super::{invalid_datetime, scalar};
+use super::{Value, invalid_datetime};
 use crate::civil::{self, DAY_MICROS};
 use crate::error::{Report, SqlState};
 use crate::pg_format::zone::{self, Zone};
 use crate::pg_type::PgType;
+use crate::spelling::interval::{self, IntervalTextError};
 
 const MONTHS: [&str; 12] =
     ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
@@ -244,8 +245,13 @@ fn zone_of(text: &str) -> Option<Zone> {
     }
 }
 
-/// Microseconds of a number of seconds with a fraction, for intervals.
-pub(super) fn seconds_to_micros(text: &str) -> Option<i64> {
-    let micros = (scalar::float8(text).ok()? * 1e6).round_ties_even();
-    (micros.abs() < 9.2e18).then_some(micros as i64)
+/// An interval.
+pub(super) fn interval(text: &str) -> Result<Value, Report> {
+    match interval::parse(text) {
+        Ok((months, days, micros)) => Ok(Value::Interval(months, days, micros)),
+        Err(IntervalTextError::Malformed) => Err(invalid_datetime(PgType::INTERVAL, text)),
+        Err(IntervalTextError::OutOfRange) => {
+            Err(Report::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("interval field value out of range: \"{text}\"")))
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 mod constants;
 mod definitions;
-mod intervals;
 mod limits;
 mod statements;
 

@@ -1,6 +1,8 @@
-//! Interval literals as PostgreSQL reads them: `30 days`, `1 month 2 days 03:04:05`, `1-2`, `P1DT2H`, `-1 day ago`.
+//! Intervals as text: read as PostgreSQL reads them (`30 days`, `1 month 2 days 03:04:05`, `1-2`, `P1DT2H`, `1 day ago`), and
+//! written as it writes them.
 //!
-//! Fractions cascade as in PostgreSQL (of a month into 30 days, of a day into 24 hours). What PostgreSQL refuses is
+//! One reader for the statements' literals, their casts, parameters and COPY's fields. Fractions cascade as in PostgreSQL: of a
+//! year into whole months, of a month into 30 days, of a day into 24 hours. What PostgreSQL refuses is
 //! [`IntervalTextError::Malformed`]; what no interval can hold is [`IntervalTextError::OutOfRange`].
 
 /// Months, days and microseconds.
@@ -12,6 +14,9 @@ const MICROS_PER_DAY: i128 = 86_400 * MICROS_PER_SECOND;
 const SCALE: i128 = 1_000_000_000;
 /// No valid literal is longer; the bound keeps hostile text from being carried around.
 const MAX_LENGTH: usize = 256;
+
+/// What a clock's reading says.
+const CLOCK: [Unit; 5] = [Unit::Hour, Unit::Minute, Unit::Second, Unit::Millisecond, Unit::Microsecond];
 
 /// Why a text is not an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,20 +90,17 @@ struct Sum {
 impl Sum {
     /// Adds `scaled` billionths of a unit.
     fn add(&mut self, scaled: i128, unit: Unit) {
-        let months = |sum: &mut Self, each: i128| {
-            let total = scaled * each;
-            sum.months += total / SCALE;
-            // A fraction of a year is whole months in PostgreSQL; a fraction of a month is days of 30.
-            if each == 1 {
-                sum.add_days(total % SCALE * 30);
-            }
-        };
+        let months = |sum: &mut Self, each: i128| sum.months += scaled / SCALE * each + round(scaled % SCALE * each);
         match unit {
             Unit::Millennium => months(self, 12_000),
             Unit::Century => months(self, 1_200),
             Unit::Decade => months(self, 120),
             Unit::Year => months(self, 12),
-            Unit::Month => months(self, 1),
+            // Of a month, days of 30.
+            Unit::Month => {
+                self.months += scaled / SCALE;
+                self.add_days(scaled % SCALE * 30);
+            }
             Unit::Week => self.add_days(scaled * 7),
             Unit::Day => self.add_days(scaled),
             Unit::Hour => self.micros += round(scaled * 3_600 * MICROS_PER_SECOND),
@@ -123,9 +125,41 @@ impl Sum {
     }
 }
 
-/// Billionths to the nearest whole.
+/// Billionths to the nearest whole, of two the even one.
 fn round(scaled: i128) -> i128 {
-    (scaled + scaled.signum() * (SCALE / 2)) / SCALE
+    let (whole, half) = (scaled.div_euclid(SCALE), scaled.rem_euclid(SCALE).cmp(&(SCALE / 2)));
+    whole + i128::from(half.is_gt() || half.is_eq() && whole % 2 != 0)
+}
+
+/// An interval as PostgreSQL prints it (`intervalstyle = postgres`): `1 year 2 mons 3 days 04:05:06.789`.
+pub fn text(months: i32, days: i32, micros: i64) -> String {
+    let mut text = String::new();
+    let mut earlier_negative = false;
+    for (value, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if value != 0 {
+            let space = if text.is_empty() { "" } else { " " };
+            // After a negative field PostgreSQL writes the sign of a positive one.
+            let sign = if earlier_negative && value > 0 { "+" } else { "" };
+            let plural = if value == 1 { "" } else { "s" };
+            text.push_str(&format!("{space}{sign}{value} {unit}{plural}"));
+            earlier_negative = value < 0;
+        }
+    }
+    if micros != 0 || text.is_empty() {
+        let space = if text.is_empty() { "" } else { " " };
+        let sign = match micros {
+            ..0 => "-",
+            0.. if earlier_negative => "+",
+            _ => "",
+        };
+        let size = micros.unsigned_abs();
+        let (seconds, fraction) = (size / 1_000_000, size % 1_000_000);
+        text.push_str(&format!("{space}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
+        if fraction != 0 {
+            text.push_str(format!(".{fraction:06}").trim_end_matches('0'));
+        }
+    }
+    text
 }
 
 /// Reads a literal; a number without a unit counts seconds.
@@ -176,26 +210,26 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
             continue;
         }
         if number.contains(':') {
-            // `10:` of hours and minutes, with or without seconds; never twice.
-            if std::mem::replace(&mut seen_time, true) {
+            // `10:` of hours and minutes, with or without seconds; never twice, nor beside a unit of its own.
+            if std::mem::replace(&mut seen_time, true) || seen.iter().any(|unit| CLOCK.contains(unit)) {
                 return Err(Malformed);
             }
             sum.micros += time(number)?;
             rest = after.trim_start();
             continue;
         }
-        // `1-2`: years and months of the SQL standard.
+        // `1-2`: years and months of the SQL standard, which count as months.
         if let Some((years, months)) =
             number.get(1..).and_then(|tail| tail.split_once('-')).map(|(_, months)| (&number[..number.len() - months.len() - 1], months))
         {
             let (years, months) = (decimal(years)?, decimal(months)?);
-            if years % SCALE != 0 || months % SCALE != 0 || months < 0 || seen.contains(&Unit::Year) {
+            if years % SCALE != 0 || months % SCALE != 0 || months < 0 || seen.contains(&Unit::Month) {
                 return Err(Malformed);
             }
             if months >= 12 * SCALE {
                 return Err(OutOfRange);
             }
-            seen.push(Unit::Year);
+            seen.push(Unit::Month);
             let sign = if number.starts_with('-') { -1 } else { 1 };
             sum.add(years, Unit::Year);
             sum.add(sign * months, Unit::Month);
@@ -218,10 +252,17 @@ fn verbose(text: &str, default: Unit) -> Result<Sum, IntervalTextError> {
             None if word.is_empty() && after.is_empty() || word.eq_ignore_ascii_case("ago") => (default, after),
             None => return Err(Malformed),
         };
-        if seen.contains(&unit) {
+        if seen.contains(&unit) || seen_time && CLOCK.contains(&unit) {
             return Err(Malformed);
         }
         seen.push(unit);
+        // A second with a fraction says all that smaller units could.
+        if unit == Unit::Second && value % SCALE != 0 {
+            if seen.iter().any(|unit| [Unit::Millisecond, Unit::Microsecond].contains(unit)) {
+                return Err(Malformed);
+            }
+            seen.extend([Unit::Millisecond, Unit::Microsecond]);
+        }
         sum.add(value, unit);
         rest = after.trim_start();
     }
@@ -336,3 +377,6 @@ fn unsigned(text: &str) -> Result<i128, IntervalTextError> {
     }
     Ok(whole * SCALE + billionths)
 }
+
+#[cfg(test)]
+mod tests;

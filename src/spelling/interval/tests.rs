@@ -1,7 +1,7 @@
-//! Interval literals: each expectation was checked against PostgreSQL 15. It is laxer in four places, where it guesses:
-//! `PT`, `P1`, words after `ago`, and two fields of one unit in different spellings.
+//! Each expectation was checked against PostgreSQL 15. It is laxer in four places, where it guesses: `PT`, `P1`, words after
+//! `ago`, and two fields of one unit in different spellings; and stricter where a fraction lacks its zero behind a sign (`+.5 s`).
 
-use super::interval::{IntervalTextError, Unit, parse, parse_with};
+use super::{IntervalTextError, Unit, parse, parse_with};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -23,6 +23,14 @@ fn literals_are_read_as_postgresql_reads_them() {
         ("P0001-02-03T04:05:06", (14, 3, 4 * HOUR + 306 * SECOND)),
         ("1 year", (12, 0, 0)),
         ("1.5 years", (18, 0, 0)),
+        ("0.15 years", (2, 0, 0)),
+        ("0.375 years", (4, 0, 0)),
+        ("-0.048049 y", (-1, 0, 0)),
+        ("100.134 c", (120_161, 0, 0)),
+        ("1 year 1-2", (26, 0, 0)),
+        ("1 sec 100 ms", (0, 0, SECOND + 100_000)),
+        ("0.0000005 s", (0, 0, 0)),
+        ("0.0000015 s", (0, 0, 2)),
         ("1.5 months", (1, 15, 0)),
         ("1.5 days", (0, 1, 12 * HOUR)),
         ("1.5 weeks", (0, 10, 12 * HOUR)),
@@ -73,7 +81,13 @@ fn what_is_no_interval_is_refused() {
         "1..2 days",
         "@",
         "9 ö",
-        "1 year 1-2",
+        "1 mon 1-2",
+        "1:2 3 hours",
+        "1 min 1:2",
+        "1:2 100 ms",
+        "1.5 sec 100 ms",
+        "100 ms 1.5 sec",
+        "p1d",
         "P1D1",
         "1e",
         "ö1 day",
@@ -85,4 +99,19 @@ fn what_is_no_interval_is_refused() {
     }
     // Any text of any length ends in an answer.
     assert_eq!(parse(&"1 day ".repeat(10_000)), Err(IntervalTextError::Malformed));
+}
+
+#[test]
+fn intervals_are_written_as_postgresql_writes_them() {
+    for (months, days, micros, text) in [
+        (0, 30, 0, "30 days"),
+        (14, 3, 14_706_789_000, "1 year 2 mons 3 days 04:05:06.789"),
+        (0, 0, 0, "00:00:00"),
+        (-1, 1, 0, "-1 mons +1 day"),
+        (0, -1, 3_600_000_000, "-1 days +01:00:00"),
+        (0, 0, -1, "-00:00:00.000001"),
+        (12, 0, 0, "1 year"),
+    ] {
+        assert_eq!(super::text(months, days, micros), text);
+    }
 }
