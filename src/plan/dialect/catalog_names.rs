@@ -18,6 +18,8 @@ use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, Select, SelectItem
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::pg_format::decode;
+
 /// Rewrites the whole statement.
 pub fn rewrite(statement: &mut Statement) {
     let _ = statement.visit(&mut Names);
@@ -363,38 +365,5 @@ fn array_literal(expression: &mut Box<Expr>) {
 
 /// The elements of a one-dimensional array's text.
 pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut found = Vec::new();
-    if inside.trim().is_empty() {
-        return Some(found);
-    }
-    let mut element = String::new();
-    let (mut quoted, mut was_quoted) = (false, false);
-    let mut characters = inside.chars();
-    loop {
-        match characters.next() {
-            Some('\\') => element.push(characters.next()?),
-            Some('"') => {
-                quoted = !quoted;
-                was_quoted = true;
-            }
-            Some('{' | '}') if !quoted => return None,
-            Some(',') if !quoted => found.push(finished(&mut element, &mut was_quoted)),
-            Some(character) => element.push(character),
-            None if quoted => return None,
-            None => {
-                found.push(finished(&mut element, &mut was_quoted));
-                return Some(found);
-            }
-        }
-    }
-}
-
-fn finished(element: &mut String, was_quoted: &mut bool) -> Option<String> {
-    let taken = std::mem::take(element);
-    if std::mem::take(was_quoted) {
-        return Some(taken);
-    }
-    let trimmed = taken.trim();
-    (!trimmed.eq_ignore_ascii_case("null")).then(|| trimmed.to_owned())
+    decode::texts(text).ok()
 }

@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
+use crate::pg_format::decode;
 use crate::sql::interval;
 
 /// Rewrites the literals of a statement.
@@ -241,7 +242,7 @@ fn cast(expression: &Expr) -> Option<Expr> {
             written.then(|| Expr::value(Value::Number(number, false)))
         }
         (value, DataType::Bytea) => {
-            let hex: String = bytes_of(text_of(value)?)?.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = decode::bytea(text_of(value)?).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
             Some(Expr::Value(Value::HexStringLiteral(hex).with_span(Span::empty())))
         }
         (value, DataType::Interval { fields: None, precision: None }) => interval_of(text_of(value)?),
@@ -274,32 +275,6 @@ fn negated(text: &str) -> Option<Expr> {
     let (months, days, micros) = interval::parse(text).ok()?;
     let (months, days, micros) = (months.checked_neg()?, days.checked_neg()?, micros.checked_neg()?);
     interval_of(&format!("{months} months {days} days {micros} microseconds"))
-}
-
-/// `\x` and pairs of digits, or text in which a backslash begins three octal digits or another backslash.
-fn bytes_of(text: &str) -> Option<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Option<Vec<u32>> = hex.chars().filter(|c| !c.is_ascii_whitespace()).map(|c| c.to_digit(16)).collect();
-        let pairs = digits?;
-        return (pairs.len() % 2 == 0).then(|| pairs.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte != b'\\' {
-            bytes.push(*byte);
-        } else if let Some(after) = rest.strip_prefix(b"\\") {
-            bytes.push(b'\\');
-            rest = after;
-        } else {
-            let (digits, after) = rest.split_at_checked(3)?;
-            let octal = digits.iter().try_fold(0_u32, |value, digit| char::from(*digit).to_digit(8).map(|digit| value * 8 + digit))?;
-            bytes.push(u8::try_from(octal).ok()?);
-            rest = after;
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

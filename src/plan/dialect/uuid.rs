@@ -5,28 +5,25 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, FixedSizeBinaryBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::error::{Report, SqlState};
+use crate::pg_format::decode;
 use crate::pg_type::PgType;
+use crate::plan::context::external;
 
 /// Bytes of a uuid.
 pub(super) const WIDTH: i32 = 16;
 
 /// The sixteen bytes of a text, or 22P02.
-pub(super) fn parse(text: &str) -> Result<[u8; 16]> {
-    ::uuid::Uuid::parse_str(text.trim()).map(::uuid::Uuid::into_bytes).map_err(|_| {
-        let report = Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid input syntax for type uuid: \"{text}\""));
-        DataFusionError::External(Box::new(report))
-    })
+fn parse(text: &str) -> Result<Vec<u8>> {
+    decode::uuid(text).map_err(external)
 }
 
 /// A literal text as a literal uuid; other expressions as a call.
 pub(super) fn from_text(expression: Expr) -> Result<Expr> {
     if let Expr::Literal(ScalarValue::Utf8(text), metadata) = &expression {
         let bytes = text.as_deref().map(parse).transpose()?;
-        return Ok(Expr::Literal(ScalarValue::FixedSizeBinary(WIDTH, bytes.map(Vec::from)), metadata.clone()));
+        return Ok(Expr::Literal(ScalarValue::FixedSizeBinary(WIDTH, bytes), metadata.clone()));
     }
     Ok(ScalarUDF::new_from_impl(UuidIn::default()).call(vec![expression]))
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Report, SqlState, perhaps_you_meant};
+use crate::pg_format::decode;
 use crate::plan::error::character_of;
 
 /// Which of the functions.
@@ -381,36 +382,8 @@ fn feature_reference(text: &str) -> Result<FeatureReference, Report> {
 
 /// `{a,"b c"}` as drivers write text arrays.
 fn array_literal(text: &str) -> Result<Vec<String>, Report> {
-    let malformed = || Report::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("malformed array literal: \"{text}\""));
-    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(malformed)?;
-    let mut elements = Vec::new();
-    let mut current = String::new();
-    let (mut quoted, mut started) = (false, false);
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => current.push(characters.next().ok_or_else(malformed)?),
-            '"' => {
-                quoted = !quoted;
-                started = true;
-            }
-            ',' if !quoted => {
-                elements.push(std::mem::take(&mut current));
-                started = false;
-            }
-            other => {
-                current.push(other);
-                started = true;
-            }
-        }
-    }
-    if quoted {
-        return Err(malformed());
-    }
-    if started || !elements.is_empty() {
-        elements.push(current);
-    }
-    Ok(elements)
+    let null = || Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "argument \"features\" must not hold NULLs");
+    decode::texts(text)?.into_iter().map(|element| element.ok_or_else(null)).collect()
 }
 
 fn strip_parentheses(expression: &Expr) -> &Expr {
