@@ -26,6 +26,9 @@ pub(super) enum ProtocolError {
     /// Protocol 1 or 2, or one from the future.
     #[error("unsupported frontend protocol {0}.{1}: server supports 3.0 to 3.2")]
     Version(u16, u16),
+    /// A client that wants the write-ahead log.
+    #[error("replication connections are not supported")]
+    Replication,
     /// Bytes behind an SSLRequest that came before the handshake.
     #[error("received unencrypted data after SSL request")]
     DataBeforeTls,
@@ -56,6 +59,9 @@ pub(super) enum ProtocolError {
     /// More parameters than `max_parameters`.
     #[error("statement has {count} parameters, the limit is {limit}")]
     TooManyParameters { count: usize, limit: usize },
+    /// A result of more columns than a message can count.
+    #[error("result has {columns} columns, the limit is {limit}")]
+    TooManyColumns { columns: usize, limit: usize },
     /// A message that has no place here.
     #[error("unexpected message type 0x{0:02X} during {1}")]
     Unexpected(u8, &'static str),
@@ -104,8 +110,10 @@ impl ReportError for ProtocolError {
             | Self::ResultFormats { .. } => SqlState::PROTOCOL_VIOLATION,
             Self::NoUser | Self::TlsRequired => SqlState::INVALID_AUTHORIZATION,
             Self::StartupOption(_) | Self::StartupOptionValue(_) => SqlState::SYNTAX_ERROR,
-            Self::Version(..) => SqlState::FEATURE_NOT_SUPPORTED,
-            Self::TooLarge { .. } | Self::StatementTooLarge { .. } | Self::TooManyParameters { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Self::Version(..) | Self::Replication => SqlState::FEATURE_NOT_SUPPORTED,
+            Self::TooLarge { .. } | Self::StatementTooLarge { .. } | Self::TooManyParameters { .. } | Self::TooManyColumns { .. } => {
+                SqlState::PROGRAM_LIMIT_EXCEEDED
+            }
             Self::FormatCode(_) => SqlState::INVALID_PARAMETER_VALUE,
             Self::StatementTimeout => SqlState::QUERY_CANCELED,
             Self::TooManyClients => SqlState::TOO_MANY_CONNECTIONS,

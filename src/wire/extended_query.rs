@@ -125,7 +125,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         let columns = self.session.describe_statement(name)?;
         messages::parameter_description(&types, &mut self.socket.output);
         match columns {
-            Some(columns) => messages::row_description(&columns, &[], &mut self.socket.output),
+            Some(columns) => messages::row_description(&columns, &[], &mut self.socket.output)?,
             None => messages::no_data(&mut self.socket.output),
         }
         Ok(())
@@ -133,7 +133,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
 
     fn describe_portal(&mut self, name: &str) -> Result<(), Stop> {
         match self.session.describe_portal(name)? {
-            (Some(columns), formats) => messages::row_description(&columns, &formats, &mut self.socket.output),
+            (Some(columns), formats) => messages::row_description(&columns, &formats, &mut self.socket.output)?,
             (None, _) => messages::no_data(&mut self.socket.output),
         }
         Ok(())

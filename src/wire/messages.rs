@@ -3,11 +3,11 @@
 //! One writer instead of pgwire's structs: these go into the same `Vec` as the rows, cost no `String` per field, and have no
 //! length at which they become an error.
 
+use super::error::ProtocolError;
 use crate::error::Report;
+use crate::pg_format::encode::{Format, format_of};
 use crate::pg_type::PgType;
 use crate::session::{Column, Notice, TransactionStatus};
-
-use crate::pg_format::encode::{Format, format_of};
 
 /// A message under construction: its length is set when it is dropped into place by [`Writer::end`].
 struct Writer<'a> {
@@ -161,11 +161,13 @@ pub(super) fn command_complete(tag: &str, out: &mut Vec<u8>) {
     Writer::new(b'C', out).text(tag).end();
 }
 
-/// CopyInResponse (`G`) or CopyOutResponse (`H`).
-pub(super) fn copy_response(tag: u8, format: Format, columns: usize, out: &mut Vec<u8>) {
+/// CopyInResponse (`G`) or CopyOutResponse (`H`); of more columns than it can count, nothing.
+pub(super) fn copy_response(tag: u8, format: Format, columns: usize, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
     let code = i16::from(format == Format::Binary);
-    let writer = Writer::new(tag, out).bytes(&[code as u8]).i16(columns as i16);
+    let count = counted(columns)?;
+    let writer = Writer::new(tag, out).bytes(&[code as u8]).i16(count);
     (0..columns).fold(writer, |writer, _| writer.i16(code)).end();
+    Ok(())
 }
 
 /// ParameterDescription.
@@ -174,9 +176,10 @@ pub(super) fn parameter_description(types: &[PgType], out: &mut Vec<u8>) {
     types.iter().fold(writer, |writer, pg_type| writer.i32(pg_type.oid() as i32)).end();
 }
 
-/// RowDescription.
-pub(super) fn row_description(columns: &[Column], formats: &[i16], out: &mut Vec<u8>) {
-    let mut writer = Writer::new(b'T', out).i16(columns.len() as i16);
+/// RowDescription; of more columns than it can count, nothing.
+pub(super) fn row_description(columns: &[Column], formats: &[i16], out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    let count = counted(columns.len())?;
+    let mut writer = Writer::new(b'T', out).i16(count);
     for (index, column) in columns.iter().enumerate() {
         let pg_type = PgType::of(&column.field);
         writer = writer
@@ -189,4 +192,10 @@ pub(super) fn row_description(columns: &[Column], formats: &[i16], out: &mut Vec
             .i16(i16::from(format_of(formats, index) == Format::Binary));
     }
     writer.end();
+    Ok(())
+}
+
+/// A number of columns as messages have it.
+fn counted(columns: usize) -> Result<i16, ProtocolError> {
+    i16::try_from(columns).map_err(|_| ProtocolError::TooManyColumns { columns, limit: i16::MAX as usize })
 }

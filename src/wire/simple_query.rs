@@ -58,7 +58,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             Response::Rows(mut rows) => {
                 self.notices();
                 let formats: &[i16] = if rows.binary { &[1] } else { &[] };
-                messages::row_description(&rows.columns, formats, &mut self.socket.output);
+                messages::row_description(&rows.columns, formats, &mut self.socket.output)?;
                 let sink = Sink::Rows(Shape::new(
                     rows.columns.iter().map(|column| column.field.as_ref()),
                     formats,

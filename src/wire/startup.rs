@@ -209,8 +209,9 @@ fn parameters(mut body: Body<'_>, minor: u16) -> Result<(Startup, Option<(i32, V
             "user" => user = Some(value),
             "database" => database = Some(value),
             "options" => parameters.extend(options(&value)?),
-            // Streaming replication has another grammar; plain `false` asks for nothing.
-            "replication" => {}
+            // Streaming replication has another grammar, and nothing to stream here.
+            "replication" if ["false", "off", "no", "0"].contains(&value.as_str()) => {}
+            "replication" => return Err(ProtocolError::Replication.into()),
             name if name.starts_with("_pq_.") => unknown.push(name.to_owned()),
             name => parameters.push((name.to_owned(), value)),
         }

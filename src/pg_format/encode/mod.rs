@@ -225,19 +225,14 @@ impl Shape {
                 out.truncate(start);
                 return Err(report);
             }
-            let length = out.len() - start - 1;
-            if length > MAX_ROW_BYTES {
-                out.truncate(start);
-                return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a row of {length} bytes is too long to be sent")));
-            }
-            out[start + 1..start + 5].copy_from_slice(&(length as i32).to_be_bytes());
+            announce(out, start, MAX_ROW_BYTES)?;
             row += 1;
         }
         Ok(row)
     }
 
-    /// Hands each value of each row to `field` as text, none for NULL, with its column's index; `end` closes the row. For COPY's
-    /// text formats, which quote values in their own ways.
+    /// A CopyData message per row: hands each value to `field` as text, none for NULL, with its column's index; `end` closes the
+    /// row. For COPY's text formats, which quote values in their own ways.
     pub(crate) fn text_rows(
         &self,
         batch: &RecordBatch,
@@ -245,13 +240,14 @@ impl Shape {
         enough: usize,
         out: &mut Vec<u8>,
         mut field: impl FnMut(usize, Option<&[u8]>, &mut Vec<u8>),
-        mut end: impl FnMut(&mut Vec<u8>, usize),
+        mut end: impl FnMut(&mut Vec<u8>),
     ) -> Result<usize, Report> {
         let cells = self.cells(batch)?;
         let mut value = Vec::new();
         let mut row = from;
         while row < batch.num_rows() && out.len() < enough {
             let start = out.len();
+            out.extend_from_slice(&[b'd', 0, 0, 0, 0]);
             for (index, cell) in cells.iter().enumerate() {
                 if cell.is_null(row) {
                     field(index, None, out);
@@ -264,7 +260,8 @@ impl Shape {
                 }
                 field(index, Some(&value), out);
             }
-            end(out, start);
+            end(out);
+            announce(out, start, MAX_ROW_BYTES)?;
             row += 1;
         }
         Ok(row)
@@ -287,6 +284,17 @@ pub(crate) fn texts(array: &dyn Array, field: &Field, settings: &OutputSettings)
         texts.append_value(super::decode::utf8(&text)?);
     }
     Ok(texts.finish())
+}
+
+/// Fills in the length of the message that begins here; one that is too long is taken back.
+fn announce(out: &mut Vec<u8>, start: usize, limit: usize) -> Result<(), Report> {
+    let length = out.len() - start - 1;
+    if length > limit {
+        out.truncate(start);
+        return Err(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a row of {length} bytes is too long to be sent")));
+    }
+    out[start + 1..start + 5].copy_from_slice(&(length as u32).to_be_bytes());
+    Ok(())
 }
 
 /// The format for a column, by the rules of Bind.

@@ -149,3 +149,13 @@ fn a_chunk_ends_when_the_buffer_is_full() {
     assert_eq!(shape.data_rows(&batch, 3, usize::MAX, &mut out), Ok(100));
     assert_eq!(out.len(), 1_200);
 }
+
+#[test]
+fn a_row_that_no_message_can_announce_is_taken_back() {
+    let mut out = b"before".to_vec();
+    out.extend_from_slice(b"D\0\0\0\0abc");
+    announce(&mut out, 6, 7).unwrap();
+    assert_eq!(out, b"beforeD\0\0\0\x07abc");
+    let error = announce(&mut out, 6, 6).unwrap_err();
+    assert_eq!((error.sqlstate.code(), out.as_slice()), ("54000", b"before".as_slice()));
+}

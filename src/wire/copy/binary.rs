@@ -68,6 +68,7 @@ impl BinaryRecords {
         if usize::try_from(count).ok() != Some(self.columns) {
             return Err(malformed(format!("row field count is {count}, expected {}", self.columns)));
         }
+        // Looked at first and copied when the row is whole: a row that comes in many pieces is looked at as often.
         let mut fields = Vec::with_capacity(self.columns);
         for _ in 0..self.columns {
             let mut length = body;
@@ -77,11 +78,12 @@ impl BinaryRecords {
                 Err(_) => return self.unfinished(skip, more(false)),
             }
             match body.counted() {
-                Ok(field) => fields.push(field.map(<[u8]>::to_vec)),
+                Ok(field) => fields.push(field),
                 Err(_) => return self.unfinished(skip, more(false)),
             }
         }
-        Ok(Found::Record(fields, left(&mut body)))
+        let used = left(&mut body);
+        Ok(Found::Record(fields.into_iter().map(|field| field.map(<[u8]>::to_vec)).collect(), used))
     }
 
     /// A row that is not all there; the header before it is done with all the same.

@@ -36,7 +36,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
     pub(super) async fn copy_out(&mut self, mut rows: Rows, options: CopyOptions, deadline: Option<Instant>) -> Result<u64, Stop> {
         let format = announced(&options);
         self.notices();
-        messages::copy_response(b'H', format, rows.columns.len(), &mut self.socket.output);
+        messages::copy_response(b'H', format, rows.columns.len(), &mut self.socket.output)?;
         let code = [i16::from(format == Format::Binary)];
         let shape = Shape::new(rows.columns.iter().map(|column| column.field.as_ref()), &code, &self.session.output_settings());
         let writer = CopyWriter::new(shape, options);
@@ -59,7 +59,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         deadline: Option<Instant>,
     ) -> Result<(String, u64), Stop> {
         self.notices();
-        messages::copy_response(b'G', announced(options), columns.len(), &mut self.socket.output);
+        messages::copy_response(b'G', announced(options), columns.len(), &mut self.socket.output)?;
         self.socket.flush_guarded(&self.interrupt, deadline).await?;
         let zone = Zone::parse(&self.session.output_settings().time_zone).unwrap_or(Zone::UTC);
         let mut reader = CopyReader::new(table, columns, options.clone(), zone);

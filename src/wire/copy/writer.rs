@@ -67,29 +67,7 @@ impl CopyWriter {
             return Ok(next);
         }
         let alone = batch.num_columns() == 1;
-        let start = |index: usize, out: &mut Vec<u8>| {
-            if index == 0 {
-                out.extend_from_slice(&[b'd', 0, 0, 0, 0]);
-            }
-        };
-        self.shape.text_rows(
-            batch,
-            from,
-            enough,
-            out,
-            |index, value, out| {
-                start(index, out);
-                self.field(index, value, alone, out);
-            },
-            |out, begin| {
-                if batch.num_columns() == 0 {
-                    start(0, out);
-                }
-                out.push(b'\n');
-                let length = (out.len() - begin - 1) as u32;
-                out[begin + 1..begin + 5].copy_from_slice(&length.to_be_bytes());
-            },
-        )
+        self.shape.text_rows(batch, from, enough, out, |index, value, out| self.field(index, value, alone, out), |out| out.push(b'\n'))
     }
 
     /// What comes after the last row: binary's trailer.

@@ -1,4 +1,5 @@
-//! A session without SQL, whose statements are words: `rows 3`, `fail`, `hang`, `panic`, `copyout`, `copyin`, `set`, `notice`, `done`.
+//! A session without SQL, whose statements are words: `rows 3`, `fail`, `hang`, `panic`, `copyout`, `copyin`, `set`,
+//! `notice`, `wide 3`, `done`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -111,6 +112,10 @@ impl FakeSession {
         match sql.split(' ').next() {
             Some("rows" | "stuck" | "broken") => Some([column("n", DataType::Int32)].into()),
             Some("echo") => Some([column("p", DataType::Utf8)].into()),
+            Some("wide") => {
+                let count = sql.split(' ').nth(1).and_then(|count| count.parse().ok()).unwrap_or(1);
+                Some(vec![column("c", DataType::Int32); count].into())
+            }
             _ => None,
         }
     }
@@ -135,6 +140,7 @@ impl FakeSession {
                 let batch = RecordBatch::try_new(schema, parameters.to_vec()).unwrap();
                 Response::Rows(Self::rows(sql, futures::stream::iter([Ok(batch)]).boxed()))
             }
+            "wide" => Response::Rows(Self::rows(sql, futures::stream::empty().boxed())),
             "hang" => std::future::pending().await,
             "panic" => panic!("byte array offset overflow"),
             "fail" => return Err(Report::new(SqlState::UNDEFINED_COLUMN, "column \"x\" does not exist").hint("Look.").position(8)),

@@ -12,8 +12,8 @@ use fake::Fake;
 use frontend::{bind, close, describe, execute, message, parse, query, startup, sync};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::hash_password;
 use crate::session::Authentication;
+use crate::verifier::{DEFAULT_ROUNDS, Verifier};
 
 #[tokio::test]
 async fn a_query_of_several_statements() {
@@ -70,6 +70,16 @@ async fn the_extended_protocol_in_one_round_trip() {
     client.send(&[parse("", "done", &[]), message(b'H', b"")].concat()).await;
     assert_eq!(client.until(b'1').await, "1");
     assert_eq!(client.ask(&sync()).await, "Z(I)");
+}
+
+#[tokio::test]
+async fn more_columns_than_a_message_can_count_are_refused() {
+    let (mut client, _) = Client::started(Fake::new()).await;
+    assert!(client.ask(&query("wide 32767")).await.ends_with("C(SELECT 0) Z(I)"));
+    let refused = "E(54000 result has 32768 columns, the limit is 32767) Z(I)";
+    assert_eq!(client.ask(&query("wide 32768")).await, refused);
+    let described = [parse("", "wide 32768", &[]), describe(b'S', ""), sync()];
+    assert_eq!(client.ask(&described.concat()).await, format!("1 t {refused}"));
 }
 
 #[tokio::test]
@@ -303,6 +313,7 @@ async fn starts() {
 
     for (bytes, answer) in [
         (startup(131_072, &[("user", "u")]), "E(0A000 unsupported frontend protocol 2.0: server supports 3.0 to 3.2) end"),
+        (startup(196_608, &[("user", "u"), ("replication", "database")]), "E(0A000 replication connections are not supported) end"),
         (startup(196_608, &[]), "E(28000 no PostgreSQL user name specified in startup packet) end"),
         (startup(196_608, &[("user", "u"), ("options", "-x")]), "E(42601 invalid command-line argument for server process: -x) end"),
         (startup(196_608, &[("user", "u"), ("database", "missing")]), "R0 E(3D000 database \"missing\" does not exist) end"),
@@ -318,7 +329,7 @@ async fn starts() {
 
 #[tokio::test]
 async fn passwords_by_scram_with_a_real_client() {
-    let verifier = hash_password("secret");
+    let verifier = Verifier::of("secret", DEFAULT_ROUNDS).text();
     for (password, code) in [("secret", None), ("wrong", Some("28P01"))] {
         for known in [true, false] {
             let authentication = Authentication::Scram(known.then(|| verifier.clone()));
