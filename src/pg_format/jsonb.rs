@@ -10,7 +10,7 @@ use crate::error::{Report, SqlState};
 /// Arrays and objects inside one another; what is deeper is refused, as PostgreSQL's own stack would.
 const MAX_DEPTH: usize = 512;
 /// Places that an exponent is written out to.
-const MAX_EXPONENT: i64 = 1000;
+const MAX_EXPONENT: u64 = 1000;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -303,7 +303,7 @@ fn written_out(number: &str) -> Result<String, Report> {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
     let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
     let exponent: i64 = exponent.parse().map_err(|_| invalid())?;
-    if exponent.abs() > MAX_EXPONENT {
+    if exponent.unsigned_abs() > MAX_EXPONENT {
         return Err(Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format"));
     }
     let (whole, places) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -387,6 +387,9 @@ mod tests {
             assert_eq!(normal(text).unwrap(), wanted, "{text}");
         }
         assert_eq!(normal(&"[".repeat(100_000)).unwrap_err().sqlstate, SqlState::STATEMENT_TOO_COMPLEX);
+        for number in ["1e1001", "1e-1001", "1e-9223372036854775808"] {
+            assert_eq!(normal(number).unwrap_err().sqlstate, SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "{number}");
+        }
         assert!(normal("[1").is_err() && normal("{\"a\"}").is_err() && normal("\"\\").is_err() && normal("").is_err());
     }
 
