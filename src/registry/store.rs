@@ -275,7 +275,13 @@ impl RegistryStore {
         while full > state.version {
             let url = self.snapshot_url(full);
             match self.storage.read(&url).await {
-                Ok(bytes) => state = format::decode::<SnapshotObject>(&url, &bytes)?.into(),
+                Ok(bytes) => {
+                    let object: SnapshotObject = format::decode(&url, &bytes)?;
+                    if object.version != full {
+                        return Err(RegistryError::Damaged { url, reason: format!("it says it is version {}", object.version) });
+                    }
+                    state = object.into();
+                }
                 Err(StorageError::NotFound { .. }) => full -= SNAPSHOT_EVERY,
                 Err(error) => return Err(error.into()),
             }

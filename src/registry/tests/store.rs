@@ -194,6 +194,24 @@ async fn a_newer_or_damaged_version_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_another_version_than_its_name_says_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for index in 0..33 {
+        store.commit_autocommit(&[create_entity(&format!("e{index}"))], "w", "").await.unwrap();
+    }
+    let snapshot = folder.path().join("snapshots/00000000000000000032.json");
+    let text = std::fs::read_to_string(&snapshot).unwrap();
+    for version in ["0", "31", "33", "18446744073709551615"] {
+        std::fs::write(&snapshot, text.replace("\"version\":32", &format!("\"version\":{version}"))).unwrap();
+        let opened = tokio::time::timeout(Duration::from_secs(30), try_open(folder.path())).await.expect("an end");
+        let (code, message, ..) = seen(opened.unwrap_err());
+        assert_eq!(code, "XX001");
+        assert!(message.ends_with(&format!("00000000000000000032.json\" is damaged: it says it is version {version}")), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_registry_that_cannot_be_made_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "x").unwrap();
