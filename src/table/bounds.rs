@@ -77,8 +77,8 @@ pub fn of_range(transform: &Transform, from: &Datum, to: &Datum, of: &PrimitiveT
         return Bounds::default();
     }
     let (min, max) = match transform {
-        Transform::Identity => (smallest_zero(from), largest_zero(to)),
-        Transform::Truncate(width) => match (first_truncated(from, *width), last_truncated(to, *width)) {
+        Transform::Identity => (Some(smallest_zero(from)), Some(largest_zero(to))),
+        Transform::Truncate(width) => match (first_truncated(from), last_truncated(to, *width)) {
             // Where the end overflows, the start may be the wrapped value of the type's least number.
             (Some(from), Some(to)) => (Some(from), Some(to)),
             (from, None) if matches!(from, Some(Datum::String(_) | Datum::Binary(_))) => (from, None),
@@ -130,23 +130,23 @@ fn is_nan(datum: &Datum) -> bool {
     }
 }
 
-fn smallest_zero(datum: &Datum) -> Option<Datum> {
-    Some(match datum {
-        Datum::Float(value) if *value == 0.0 => Datum::Float(-0.0),
-        Datum::Double(value) if *value == 0.0 => Datum::Double(-0.0),
+fn smallest_zero(datum: &Datum) -> Datum {
+    match datum {
+        Datum::Float(0.0) => Datum::Float(-0.0),
+        Datum::Double(0.0) => Datum::Double(-0.0),
         other => other.clone(),
-    })
+    }
 }
 
-fn largest_zero(datum: &Datum) -> Option<Datum> {
-    Some(match datum {
-        Datum::Float(value) if *value == 0.0 => Datum::Float(0.0),
-        Datum::Double(value) if *value == 0.0 => Datum::Double(0.0),
+fn largest_zero(datum: &Datum) -> Datum {
+    match datum {
+        Datum::Float(0.0) => Datum::Float(0.0),
+        Datum::Double(0.0) => Datum::Double(0.0),
         other => other.clone(),
-    })
+    }
 }
 
-fn first_truncated(datum: &Datum, _width: u32) -> Option<Datum> {
+fn first_truncated(datum: &Datum) -> Option<Datum> {
     match datum {
         Datum::Int(_) | Datum::Long(_) | Datum::Decimal { .. } | Datum::String(_) | Datum::Binary(_) => Some(datum.clone()),
         _ => None,

@@ -98,7 +98,8 @@ pub async fn row_count(factory: &StorageReaderFactory, url: &str) -> Result<u64>
     let mut file = factory.open(url.into())?;
     let footer = file.footer().await.map_err(external)?;
     // The reader has refused negative counts.
-    Ok(footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).sum())
+    let rows = footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).unwrap_or(0));
+    Ok(rows.fold(0, u64::saturating_add))
 }
 
 /// For each file its index and its bitmap, where it has one.

@@ -364,7 +364,8 @@ impl AsyncFileReader for StorageFileReader {
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        self.scanned(ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum());
+        let lengths = ranges.iter().map(|range| range.end.saturating_sub(range.start));
+        self.scanned(lengths.fold(0, u64::saturating_add));
         async move {
             if ranges.iter().any(|range| range.start > range.end) {
                 return Err(parquet(self.damaged("its footer names an impossible range".to_owned())));
