@@ -19,12 +19,15 @@ mod feature_store;
 mod functions;
 mod pg_catalog;
 mod pg_functions;
+mod session_facts;
+mod session_function;
 
 pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, feature_views, features, status};
-pub use functions::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse, session_functions};
+pub use functions::session_functions;
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::function as catalog_function;
 pub use pg_functions::{FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, extract_fraction, json_operator, text_concatenation};
+pub use session_facts::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
 
 use crate::registry::RegistrySnapshot;
 
