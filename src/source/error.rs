@@ -252,3 +252,12 @@ fn meant_or_known(name: &str, known: &[String]) -> Option<String> {
         _ => None,
     })
 }
+
+/// The last error of the chain: the others only say that there was one.
+pub(super) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

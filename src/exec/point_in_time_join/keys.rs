@@ -4,7 +4,7 @@
 //! decimals: bytes). One narrow pair alone is the fast path ([`Keys::Numbers`]); every other key is the concatenation of
 //! its parts as bytes, text and binary with their length in front, so that `('a','bc')` is not `('ab','c')`.
 //! A value that the other side's type cannot hold equals nothing there: it is treated like NULL. Floats, times of day and nested
-//! types are refused, and so is every mixture (`semantics.md`, rule 6).
+//! types are refused, and so is every mixture (README, "What an answer means", rule 6).
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{NullBuffer, ScalarBuffer};

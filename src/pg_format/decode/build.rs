@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanArray, Decimal128Array, Decimal256Array, FixedSizeBinaryBuilder, Float32Array, Float64Array,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Decimal256Array, FixedSizeBinaryBuilder, Float32Array, Float64Array,
     IntervalMonthDayNanoArray, ListArray, NullArray, PrimitiveArray, StringArray, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalUnit,
+    ArrowPrimitiveType, DataType, Date32Type, FieldRef, Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalUnit,
     Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
@@ -30,15 +30,12 @@ fn mismatch(data_type: &DataType) -> Report {
 }
 
 /// An array of the values.
-pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, Report> {
+pub(crate) fn build<'a>(data_type: &DataType, values: &'a [Value]) -> Result<ArrayRef, Report> {
     Ok(match data_type {
         DataType::Null => Arc::new(NullArray::new(values.len())),
         DataType::Boolean => {
-            let values = values.iter().map(|value| match value {
-                Value::Bool(value) => Ok(Some(*value)),
-                other => none(other, data_type),
-            });
-            Arc::new(values.collect::<Result<BooleanArray, Report>>()?)
+            let flag = |value: &Value| if let Value::Bool(flag) = value { Some(*flag) } else { None };
+            Arc::new(each(data_type, values, flag).collect::<Result<BooleanArray, Report>>()?)
         }
         DataType::Int8 => integers::<Int8Type>(data_type, values)?,
         DataType::Int16 => integers::<Int16Type>(data_type, values)?,
@@ -49,18 +46,12 @@ pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, 
         DataType::UInt32 => integers::<UInt32Type>(data_type, values)?,
         DataType::UInt64 => integers::<UInt64Type>(data_type, values)?,
         DataType::Float16 | DataType::Float32 => {
-            let floats = values.iter().map(|value| match value {
-                Value::Float(value) => Ok(Some(*value as f32)),
-                other => none(other, data_type),
-            });
-            converted(Arc::new(floats.collect::<Result<Float32Array, Report>>()?), data_type)?
+            let float = |value: &Value| if let Value::Float(float) = value { Some(*float as f32) } else { None };
+            converted(Arc::new(each(data_type, values, float).collect::<Result<Float32Array, Report>>()?), data_type)?
         }
         DataType::Float64 => {
-            let floats = values.iter().map(|value| match value {
-                Value::Float(value) => Ok(Some(*value)),
-                other => none(other, data_type),
-            });
-            Arc::new(floats.collect::<Result<Float64Array, Report>>()?)
+            let float = |value: &Value| if let Value::Float(float) = value { Some(*float) } else { None };
+            Arc::new(each(data_type, values, float).collect::<Result<Float64Array, Report>>()?)
         }
         DataType::Decimal128(precision, scale) => {
             let digits = decimals(data_type, *precision, *scale, values)?;
@@ -75,21 +66,12 @@ pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, 
             converted(build(&DataType::Decimal128(*precision, *scale), values)?, data_type)?
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            let texts = values.iter().map(|value| match value {
-                Value::Text(value) => Ok(Some(value.as_str())),
-                other => none(other, data_type),
-            });
-            converted(Arc::new(texts.collect::<Result<StringArray, Report>>()?), data_type)?
+            let text = |value: &'a Value| if let Value::Text(text) = value { Some(text.as_str()) } else { None };
+            converted(Arc::new(each(data_type, values, text).collect::<Result<StringArray, Report>>()?), data_type)?
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
-            let mut builder = BinaryBuilder::new();
-            for value in values {
-                match value {
-                    Value::Bytes(value) => builder.append_value(value),
-                    other => builder.append_option(none::<&[u8]>(other, data_type)?),
-                }
-            }
-            converted(Arc::new(builder.finish()), data_type)?
+            let bytes = |value: &'a Value| if let Value::Bytes(bytes) = value { Some(bytes.as_slice()) } else { None };
+            converted(Arc::new(each(data_type, values, bytes).collect::<Result<BinaryArray, Report>>()?), data_type)?
         }
         DataType::FixedSizeBinary(width) => {
             let mut builder = FixedSizeBinaryBuilder::new(*width);
@@ -105,18 +87,15 @@ pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, 
             Arc::new(builder.finish())
         }
         DataType::Date32 | DataType::Date64 => {
-            let days = values.iter().map(|value| match value {
-                Value::Date(value) => Ok(Some(*value)),
-                other => none(other, data_type),
-            });
-            converted(Arc::new(days.collect::<Result<PrimitiveArray<Date32Type>, Report>>()?), data_type)?
+            let day = |value: &Value| if let Value::Date(day) = value { Some(*day) } else { None };
+            converted(Arc::new(each(data_type, values, day).collect::<Result<PrimitiveArray<Date32Type>, Report>>()?), data_type)?
         }
         DataType::Time32(_) | DataType::Time64(_) => {
-            let times = values.iter().map(|value| match value {
-                Value::Time(value) => Ok(Some(*value)),
-                other => none(other, data_type),
-            });
-            converted(Arc::new(times.collect::<Result<PrimitiveArray<Time64MicrosecondType>, Report>>()?), data_type)?
+            let time = |value: &Value| if let Value::Time(time) = value { Some(*time) } else { None };
+            converted(
+                Arc::new(each(data_type, values, time).collect::<Result<PrimitiveArray<Time64MicrosecondType>, Report>>()?),
+                data_type,
+            )?
         }
         DataType::Timestamp(unit, _) => timestamps(data_type, *unit, values)?,
         DataType::Interval(IntervalUnit::MonthDayNano) => {
@@ -129,35 +108,47 @@ pub(crate) fn build(data_type: &DataType, values: &[Value]) -> Result<ArrayRef, 
             });
             Arc::new(parts.collect::<Result<IntervalMonthDayNanoArray, Report>>()?)
         }
-        DataType::List(item) => {
-            let mut lengths = Vec::with_capacity(values.len());
-            let mut valid = Vec::with_capacity(values.len());
-            let mut items = Vec::new();
-            for value in values {
-                match value {
-                    Value::Array(list) => {
-                        if !item.data_type().is_nested() && list.iter().any(|item| matches!(item, Value::Array(_))) {
-                            return Err(Report::new(
-                                SqlState::FEATURE_NOT_SUPPORTED,
-                                "arrays of more than one dimension are not supported",
-                            ));
-                        }
-                        lengths.push(list.len());
-                        items.extend_from_slice(list);
-                    }
-                    Value::Null => lengths.push(0),
-                    _ => return Err(mismatch(data_type)),
-                }
-                valid.push(*value != Value::Null);
-            }
-            // An array's numerics share the scale that the list's type says.
-            let child = build(item.data_type(), &items)?;
-            let list = ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths(lengths), child, Some(NullBuffer::from(valid)));
-            Arc::new(list.map_err(|_| Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "the array's elements must not be null"))?)
-        }
+        DataType::List(item) => list(data_type, item, values)?,
         DataType::Dictionary(_, of) => converted(build(of, values)?, data_type)?,
         other if values.iter().all(|value| *value == Value::Null) => new_null_array(other, values.len()),
         other => return Err(mismatch(other)),
+    })
+}
+
+/// An array of arrays. The numerics of one share the scale that the list's type says.
+fn list(data_type: &DataType, item: &FieldRef, values: &[Value]) -> Result<ArrayRef, Report> {
+    let mut lengths = Vec::with_capacity(values.len());
+    let mut valid = Vec::with_capacity(values.len());
+    let mut items = Vec::new();
+    for value in values {
+        match value {
+            Value::Array(list) => {
+                if !item.data_type().is_nested() && list.iter().any(|item| matches!(item, Value::Array(_))) {
+                    return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "arrays of more than one dimension are not supported"));
+                }
+                lengths.push(list.len());
+                items.extend_from_slice(list);
+            }
+            Value::Null => lengths.push(0),
+            _ => return Err(mismatch(data_type)),
+        }
+        valid.push(*value != Value::Null);
+    }
+    let child = build(item.data_type(), &items)?;
+    let list = ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths(lengths), child, Some(NullBuffer::from(valid)));
+    let null = |_| Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "the array's elements must not be null");
+    Ok(Arc::new(list.map_err(null)?))
+}
+
+/// What each value is as this type; none of NULL, and another kind of value is a mistake of the caller's.
+fn each<'a, T>(
+    data_type: &DataType,
+    values: &'a [Value],
+    pick: impl Fn(&'a Value) -> Option<T>,
+) -> impl Iterator<Item = Result<Option<T>, Report>> {
+    values.iter().map(move |value| match value {
+        Value::Null => Ok(None),
+        value => pick(value).map(Some).ok_or_else(|| mismatch(data_type)),
     })
 }
 

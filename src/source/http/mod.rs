@@ -22,6 +22,7 @@ use url::Url;
 pub use login::Login;
 
 use super::SourceError;
+use super::error::root_cause;
 use crate::config::{CatalogConfig, Secret};
 
 /// The largest answer: a table's whole metadata comes as one.
@@ -220,15 +221,6 @@ fn bearer(catalog: &str, token: &str) -> Result<HeaderValue, SourceError> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The last error of the chain: the others only say that there was one.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 /// Scheme, host and port: enough to know who was meant, and nothing of what was asked.

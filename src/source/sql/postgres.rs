@@ -17,6 +17,7 @@ use tokio_postgres::{Client, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::postgres_uri::Target;
+use crate::source::error::root_cause;
 use crate::source::{SourceError, TableIdent, TablePointer};
 
 /// Connections at a time.
@@ -244,13 +245,4 @@ impl Database {
         }
         Ok(tables)
     }
-}
-
-/// The last error of the chain: the others only say that there was one.
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
