@@ -377,7 +377,9 @@ impl Backend for Session {
     async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report> {
         let mut prepared = self.statement_of(statement)?.clone();
         prepared.columns = self.columns_of(&prepared);
-        if self.transaction.is_failed() && !prepared.statement.as_ref().is_some_and(|statement| super::statement::ends_transaction(statement)) {
+        if self.transaction.is_failed()
+            && !prepared.statement.as_ref().is_some_and(|statement| super::statement::ends_transaction(statement))
+        {
             return Err(super::statement::failed_transaction());
         }
         if !portal.is_empty() && (self.portals.contains_key(portal) || self.cursors.get(portal).is_some()) {

@@ -146,9 +146,7 @@ impl Session {
             Statement::NotSupported { name, position } => {
                 Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{name} is not supported yet")).position(*position))
             }
-            Statement::Cursor(cursor) => {
-                self.cursor_statement(cursor, &parsed).await
-            }
+            Statement::Cursor(cursor) => self.cursor_statement(cursor, &parsed).await,
             Statement::Sql(sql) => {
                 if matches!(sql.as_ref(), SqlStatement::Query(_)) {
                     return self.query(sql, &parsed, "SELECT").await.map(Response::Rows);

@@ -249,7 +249,11 @@ impl SessionVars {
     }
 
     fn value(&self, setting: &Setting) -> &str {
-        self.now.local.get(setting.name).or_else(|| self.now.values.get(setting.name)).map_or_else(|| self.default_of(setting), String::as_str)
+        self.now
+            .local
+            .get(setting.name)
+            .or_else(|| self.now.values.get(setting.name))
+            .map_or_else(|| self.default_of(setting), String::as_str)
     }
 
     fn default_of(&self, setting: &Setting) -> &str {

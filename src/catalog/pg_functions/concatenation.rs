@@ -15,11 +15,7 @@ use crate::pg_format::OutputSettings;
 use crate::pg_format::encode;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![
-        Builtin::function("concat", anything, concat),
-        Builtin::function("concat_ws", anything, concat_ws),
-        text_concatenation(),
-    ]
+    vec![Builtin::function("concat", anything, concat), Builtin::function("concat_ws", anything, concat_ws), text_concatenation()]
 }
 
 /// `||` of two texts: NULL if either is.

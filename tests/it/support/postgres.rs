@@ -1,6 +1,6 @@
 //! [`PostgreSql`]: a real server of the test's own, to hold featgres to; none where PostgreSQL's server is not installed.
 
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -94,10 +94,12 @@ impl PostgreSql {
             encrypted: authority.is_some(),
             process: Some((process, folder)),
         };
+        // It listens before it lets anybody in; this is where its own tools look for whether it does.
+        let status = data.join("postmaster.pid");
         let patience = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(address).is_err() {
+        while !std::fs::read_to_string(&status).is_ok_and(|text| text.lines().nth(7).is_some_and(|word| word.trim_end() == "ready")) {
             if Instant::now() > patience {
-                return Err("the server does not listen".to_owned());
+                return Err("the server does not let anybody in".to_owned());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -54,7 +54,15 @@ impl<'a> Wire<'a> {
             Self { target, stream, input: Vec::new(), key: None, cancelling: false, one_byte: false, closed: false, waiting: None };
         if !raw {
             wire.send("Startup 3.0 user=$user database=$database")?;
-            while wire.next(false, "ReadyForQuery I")? != "ReadyForQuery I" {}
+            loop {
+                match wire.next(false, "ReadyForQuery I")? {
+                    ready if ready == "ReadyForQuery I" => break,
+                    refusal if refusal.starts_with("ErrorResponse") || refusal == "Closed" => {
+                        return Err(format!("no session: {refusal}"));
+                    }
+                    _ => {}
+                }
+            }
         }
         Ok(wire)
     }
