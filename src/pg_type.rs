@@ -208,7 +208,7 @@ impl PgType {
         if of_lists { PgType::JSONB } else { PgType::of(item).array_of() }
     }
 
-    /// The type for a bare data type, which cannot tell a uuid from other bytes.
+    /// The type for a bare data type.
     pub fn of_data_type(data_type: &DataType) -> PgType {
         match data_type {
             DataType::Boolean => PgType::BOOL,
@@ -222,6 +222,8 @@ impl PgType {
             }
             DataType::Float16 | DataType::Float32 => PgType::FLOAT4,
             DataType::Float64 => PgType::FLOAT8,
+            // Sixteen bytes are a uuid: other types have no width.
+            DataType::FixedSizeBinary(16) => PgType::UUID,
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => PgType::BYTEA,
             DataType::Date32 | DataType::Date64 => PgType::DATE,
             DataType::Time32(_) | DataType::Time64(_) => PgType::TIME,

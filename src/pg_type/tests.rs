@@ -60,7 +60,8 @@ fn fields_become_types() {
         (PgType::UUID.arrow_field("f"), 2950, "uuid"),
         (PgType::NAME.arrow_field("f"), 19, "name"),
         (PgType::OID.array_of().arrow_field("f"), 1028, "oid[]"),
-        (field(DataType::FixedSizeBinary(16)), 17, "bytea"),
+        (field(DataType::FixedSizeBinary(16)), 2950, "uuid"),
+        (field(DataType::FixedSizeBinary(4)), 17, "bytea"),
         (field(DataType::Struct(vec![field(DataType::Int64)].into())), 3802, "jsonb"),
     ] {
         assert_eq!((PgType::of(&given).oid(), PgType::sql_name(&given).as_str()), (oid, name), "{given:?}");

@@ -3,6 +3,9 @@
 //! A feature keeps one type whatever snapshot a call is pinned to: what was an int before the column was promoted is read as the
 //! long that it is now. Columns stay those of the snapshot's own schema, by field id; only types change, and only by promotions
 //! that the specification allows, at any depth.
+//!
+//! A column that is younger than the snapshot can be asked for by its field id ([`TableSnapshot::with_columns`]). The
+//! snapshot's files do not hold it, so it reads as the table's own reading of those same files has it: NULL, or the field's initial default.
 
 use std::sync::Arc;
 
@@ -26,6 +29,36 @@ impl TableSnapshot {
             Ok(schema) => Arc::new(Self { schema: Arc::new(schema), ..self.as_ref().clone() }),
             Err(_) => Arc::clone(self),
         }
+    }
+}
+
+impl TableSnapshot {
+    /// The same snapshot, and those of these columns that the table has now and the snapshot's schema has not yet. They come last; one
+    /// whose name another column had then is told apart by its id.
+    #[must_use]
+    pub fn with_columns(self: &Arc<Self>, ids: &[i32]) -> Arc<Self> {
+        let Some(current) = self.metadata.current_schema() else { return Arc::clone(self) };
+        let mut fields: Vec<_> = self.schema.fields().to_vec();
+        for id in ids {
+            let missing = self.schema.field(*id).is_none() && fields.iter().all(|field| field.id != *id);
+            let Some(field) = current.fields().iter().find(|field| missing && field.id == *id) else { continue };
+            let taken = fields.iter().any(|known| known.name == field.name);
+            let name = if taken { format!("{}#{id}", field.name) } else { field.name.clone() };
+            fields.push(Arc::new(NestedField { name, ..field.as_ref().clone() }));
+        }
+        if fields.len() == self.schema.fields().len() {
+            return Arc::clone(self);
+        }
+        match Schema::new(self.schema.schema_id, StructType { fields }, self.schema.identifier_field_ids.clone()) {
+            Ok(schema) => Arc::new(Self { schema: Arc::new(schema), ..self.as_ref().clone() }),
+            Err(_) => Arc::clone(self),
+        }
+    }
+
+    /// Whether rows of before the column hold a value: it has an initial default.
+    pub fn has_default(&self, id: i32) -> bool {
+        let field = self.metadata.current_schema().and_then(|schema| schema.field(id));
+        field.is_some_and(|field| field.initial_default.is_some())
     }
 }
 
@@ -74,6 +107,9 @@ mod tests {
             let mut fields = vec![field(1, name, json!(int)), field(2, "m", json!(decimal)), field(3, "l", list)];
             if !gone.is_empty() {
                 fields.push(field(6, "gone", json!(gone)));
+            } else {
+                fields.push(json!({"id": 7, "name": "later", "required": false, "type": "string", "initial-default": "x"}));
+                fields.push(field(8, "gone", json!("long")));
             }
             json!({"type": "struct", "schema-id": id, "fields": fields})
         };
@@ -99,5 +135,15 @@ mod tests {
         assert_eq!((now.snapshot_id(), now.schema.schema_id), (Some(1), 0));
         let current = sources.snapshot(&ident, &SnapshotRef::Current).await.unwrap();
         assert!(Arc::ptr_eq(&current, &current.with_current_types()));
+
+        // Of the columns asked for, 6 was dropped, 9 never was, 5 is inside one that is there.
+        let wider = pinned.with_columns(&[1, 7, 6, 9, 8, 5, 7]);
+        assert_eq!(
+            shown(&wider),
+            "old int, m decimal(5, 2), l list<struct<x: float>>, gone int, later string, gone#8 long",
+            "8 is called as 6 was"
+        );
+        assert_eq!((wider.has_default(7), wider.has_default(8)), (true, false));
+        assert!(Arc::ptr_eq(&current, &current.with_columns(&[1, 6, 7])));
     }
 }

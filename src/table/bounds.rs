@@ -49,7 +49,7 @@ pub fn of_file(file: &ContentFile, spec: Option<&PartitionSpec>, id: i32, of: &P
     let from = statistics.lower_bounds.get(id).and_then(|bytes| Datum::lower_bound(of, bytes));
     let to = statistics.upper_bounds.get(id).and_then(|bytes| Datum::upper_bound(of, bytes));
     let (from, to) = in_byte_order(from, to);
-    let (min, max) = (from.and_then(|datum| lower(&datum, of)), to.and_then(|datum| scalar(&datum, of)));
+    let (min, max) = (from.and_then(|datum| bound(&datum, of)), to.and_then(|datum| bound(&datum, of)));
     let written = Bounds { min, max: max.filter(|_| no_nan), nulls };
     let Some(spec) = spec else { return written };
     let mut known = written;
@@ -92,17 +92,13 @@ pub fn of_range(transform: &Transform, from: &Datum, to: &Datum, of: &PrimitiveT
         }
         Transform::Bucket(_) | Transform::Void | Transform::Unknown(_) => (None, None),
     };
-    Bounds { min: min.and_then(|datum| lower(&datum, of)), max: max.and_then(|datum| scalar(&datum, of)), nulls: None }
+    Bounds { min: min.and_then(|datum| bound(&datum, of)), max: max.and_then(|datum| bound(&datum, of)), nulls: None }
 }
 
-/// A lower bound as the column's type: a truncated `fixed` is filled up.
-fn lower(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
-    match (datum, of) {
-        (Datum::Fixed(bytes), PrimitiveType::Fixed(length)) if bytes.len() < *length as usize => {
-            let mut full = bytes.to_vec();
-            full.resize(*length as usize, 0);
-            scalar(&Datum::Fixed(full.into()), of)
-        }
+/// A bound as the engine has the column: one of a `fixed` may be shorter than the type.
+fn bound(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
+    match datum {
+        Datum::Fixed(bytes) => scalar(&Datum::Binary(bytes.clone()), &PrimitiveType::Binary),
         _ => scalar(datum, of),
     }
 }

@@ -149,6 +149,12 @@ impl EqualityDeletes {
     pub fn new(key_sets: Vec<KeySet>, reservation: MemoryReservation) -> Self {
         Self { key_sets, _reservation: reservation }
     }
+
+    /// Ids of keys that are columns.
+    pub fn column_ids(&self) -> Vec<i32> {
+        let columns = self.key_sets.iter().flat_map(|set| &set.columns).filter(|key| key.depth == 0);
+        columns.map(|key| key.id).collect()
+    }
 }
 
 /// The operator.

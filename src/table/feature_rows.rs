@@ -126,7 +126,7 @@ impl SnapshotFeatureRows {
     pub fn new(snapshot: Arc<TableSnapshot>) -> Result<Self, TableError> {
         let numbering = Numbering::of(&snapshot);
         let pinned = PinnedTable::new(snapshot)?;
-        let mut fields: Vec<_> = pinned.arrow.fields().iter().cloned().collect();
+        let mut fields: Vec<_> = pinned.shown.fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(LAST_UPDATED_COLUMN, DataType::Int64, true)));
         Ok(Self { pinned: Arc::new(pinned), schema: Arc::new(Schema::new(fields)), numbering })
     }
@@ -189,7 +189,7 @@ impl FeatureRows for SnapshotFeatureRows {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Vec<FeatureStream>> {
         let table = self.table();
-        let pruner = Pruner::new(request.prune.as_slice(), &self.schema, &self.pinned.snapshot.schema);
+        let pruner = Pruner::new(request.prune.as_slice(), &self.schema, &self.pinned.snapshot);
         let listing = listing::list(&self.pinned.snapshot, pruner.as_ref()).await.map_err(external)?;
         MetricBuilder::new(metrics).global_counter("files_pruned").add(listing.files_total - listing.files.len());
         let numbers = self.numbering.number(&listing.files, &table).map_err(external)?;
@@ -390,7 +390,7 @@ struct Segment {
 fn segments(pinned: &PinnedTable, wanted: Vec<Wanted>) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for file in wanted {
-        let identity = identity_sources(pinned, file.listed.data.spec_id);
+        let identity = identity_sources(pinned, file.listed.data.spec_id, &[]);
         let sparse = file.is_sparse();
         match segments.last_mut() {
             Some(last) if last.identity == identity && last.sparse == sparse && last.files.len() < FILES_PER_FETCH => last.files.push(file),

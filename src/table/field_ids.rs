@@ -3,6 +3,10 @@
 //! Parquet's reader puts a column's id under [`FIELD_ID`] into the Arrow field's metadata; the table's own Arrow schema
 //! carries it under the same key, so both sides are compared by one rule. Files without ids (taken over by `add_files`)
 //! get theirs from the table's name mapping here, once, so that nothing behind this file knows two kinds of files.
+//!
+//! Rows leave a scan without any metadata of nested fields ([`shown`]). To the engine it is part of a column's type, and many of its operators
+//! forget it (`map_entries`, `count(DISTINCT …)`, `lead`, `array_agg`): then two arrays of one column are of different types, and the query
+//! fails while it runs. A column's own id stays, since views bind by it and a column's metadata is no part of its type.
 
 use std::sync::Arc;
 
@@ -43,21 +47,28 @@ pub fn map_names(fields: &Fields, mapping: &[MappedField]) -> Fields {
     fields.iter().map(|field| map_name(field, by_name(mapping, field.name()))).collect()
 }
 
-/// The same fields without ids, at any depth.
-pub fn without_ids(fields: &Fields) -> Fields {
-    fields.iter().map(without_id).collect()
+/// The column as rows have it: without metadata inside its type.
+pub fn shown(field: &Field) -> FieldRef {
+    Arc::new(field.clone().with_data_type(bare_type(field.data_type())))
 }
 
-fn without_id(field: &FieldRef) -> FieldRef {
-    let data_type = match field.data_type() {
-        DataType::Struct(children) => DataType::Struct(without_ids(children)),
-        DataType::List(element) => DataType::List(without_id(element)),
-        DataType::Map(entries, sorted) => DataType::Map(without_id(entries), *sorted),
+/// The same fields without metadata, at any depth.
+pub fn bare_fields(fields: &Fields) -> Fields {
+    fields.iter().map(|field| bare(field)).collect()
+}
+
+/// The same field without metadata, at any depth.
+pub fn bare(field: &Field) -> FieldRef {
+    Arc::new(Field::new(field.name(), bare_type(field.data_type()), field.is_nullable()))
+}
+
+fn bare_type(of: &DataType) -> DataType {
+    match of {
+        DataType::Struct(children) => DataType::Struct(bare_fields(children)),
+        DataType::List(element) => DataType::List(bare(element)),
+        DataType::Map(entries, sorted) => DataType::Map(bare(entries), *sorted),
         other => other.clone(),
-    };
-    let mut metadata = field.metadata().clone();
-    metadata.remove(FIELD_ID);
-    Arc::new(field.as_ref().clone().with_data_type(data_type).with_metadata(metadata))
+    }
 }
 
 fn by_name<'a>(mapping: &'a [MappedField], name: &str) -> Option<&'a MappedField> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::error::TableError;
-use super::field_ids::field_id;
+use super::field_ids::{field_id, shown};
 use super::footer_cache::FooterCache;
 use super::reader_factory::StorageReaderFactory;
 use super::schema::arrow_schema;
@@ -21,8 +21,10 @@ use crate::source::iceberg::NameMapping;
 pub struct PinnedTable {
     /// The snapshot.
     pub snapshot: Arc<TableSnapshot>,
-    /// The table's columns.
+    /// The table's columns, with field ids at every depth.
     pub arrow: SchemaRef,
+    /// The same as rows have them: see [`shown`].
+    pub shown: SchemaRef,
     /// For files without field ids.
     pub name_mapping: Option<Arc<NameMapping>>,
     /// Whether columns are found by name in every file, whatever ids the files have.
@@ -40,7 +42,8 @@ impl PinnedTable {
             .map_err(|reason| TableError::DamagedMetadata { table: snapshot.ident.to_string(), reason })?
             .map(Arc::new);
         let (arrow, by_name) = (arrow_schema(&snapshot.schema), snapshot.is_listed());
-        Ok(Self { arrow, name_mapping, by_name, snapshot, footers: FooterCache::process() })
+        let shown = Arc::new(Schema::new(arrow.fields().iter().map(|field| shown(field)).collect::<Vec<_>>()));
+        Ok(Self { arrow, shown, name_mapping, by_name, snapshot, footers: FooterCache::process() })
     }
 
     /// Readers of its files; they report to `metrics`, if given, else to their scan.

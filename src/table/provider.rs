@@ -62,7 +62,7 @@ impl SnapshotTable {
     pub fn new(snapshot: Arc<TableSnapshot>, options: TableOptions) -> Result<Self, TableError> {
         let pinned = PinnedTable::new(snapshot)?;
         let mut columns: Vec<_> = (0..pinned.arrow.fields().len()).map(ScanColumn::Table).collect();
-        let mut fields: Vec<_> = pinned.arrow.fields().iter().cloned().collect();
+        let mut fields: Vec<_> = pinned.shown.fields().iter().cloned().collect();
         if options.metadata_columns {
             let more = [
                 (ScanColumn::File, Field::new(FILE_COLUMN, DataType::Utf8, true)),
@@ -117,7 +117,7 @@ impl TableProvider for SnapshotTable {
 
         let by_name = DFSchema::try_from(self.schema.as_ref().clone())?;
         let predicates = filters.iter().map(|filter| state.create_physical_expr(filter.clone(), &by_name)).collect::<Result<Vec<_>>>()?;
-        let pruner = Pruner::new(&predicates, &self.schema, &self.pinned.snapshot.schema);
+        let pruner = Pruner::new(&predicates, &self.schema, &self.pinned.snapshot);
         let listing = listing::list(&self.pinned.snapshot, pruner.as_ref()).await.map_err(external)?;
         let readers = self.pinned.readers(None, false);
         let pool = &state.runtime_env().memory_pool;

@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 use super::bounds::{Bounds, in_byte_order, of_range};
 use super::field_ids::field_id;
 use super::scalar::datum;
+use crate::source::TableSnapshot;
 use crate::source::iceberg::{ContentFile, Datum, FieldSummary, ManifestFile, PartitionSpec, PrimitiveType, Schema, Transform};
 
 /// Something with rows of which bounds are known.
@@ -131,26 +132,35 @@ impl Container for ManifestContainer<'_> {
 pub struct Pruner {
     predicate: PruningPredicate,
     columns: HashMap<String, (i32, PrimitiveType, DataType)>,
+    /// Columns that were dates before they were timestamps: a bucket of theirs may be by the hash of either.
+    once_dates: Vec<i32>,
 }
 
 impl Pruner {
     /// Of filters over the table's Arrow schema; none where nothing can be pruned by them.
-    pub fn new(filters: &[Arc<dyn PhysicalExpr>], arrow: &SchemaRef, schema: &Schema) -> Option<Self> {
+    pub fn new(filters: &[Arc<dyn PhysicalExpr>], arrow: &SchemaRef, snapshot: &TableSnapshot) -> Option<Self> {
         if filters.is_empty() {
             return None;
         }
         let filter = conjunction(filters.iter().cloned());
-        let columns = collect_columns(&filter)
+        let columns: HashMap<_, _> = collect_columns(&filter)
             .into_iter()
             .filter_map(|column| {
                 let field = arrow.field_with_name(column.name()).ok()?;
                 let id = field_id(field)?;
-                let of = schema.field(id)?.field_type.as_primitive()?.clone();
+                let of = snapshot.schema.field(id)?.field_type.as_primitive()?.clone();
                 Some((column.name().to_owned(), (id, of, field.data_type().clone())))
             })
             .collect();
         let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(arrow)).try_build(filter).ok()?;
-        (!predicate.always_true()).then_some(Self { predicate, columns })
+        let was_date = |id: &i32| {
+            let of =
+                |schema: &Arc<Schema>| schema.field(*id).and_then(|field| field.field_type.as_primitive()) == Some(&PrimitiveType::Date);
+            snapshot.metadata.schemas().any(of)
+        };
+        let is_date = |of: &PrimitiveType| *of == PrimitiveType::Date;
+        let once_dates = columns.values().filter(|(id, of, _)| !is_date(of) && was_date(id)).map(|(id, ..)| *id).collect();
+        (!predicate.always_true()).then_some(Self { predicate, columns, once_dates })
     }
 
     /// Names of the columns that it asks for, sorted.
@@ -165,7 +175,7 @@ impl Pruner {
         if containers.is_empty() {
             return Vec::new();
         }
-        let statistics = Statistics { containers, columns: &self.columns };
+        let statistics = Statistics { containers, pruner: self };
         match self.predicate.prune(&statistics) {
             Ok(keep) if keep.len() == containers.len() => keep,
             Ok(_) | Err(_) => vec![true; containers.len()],
@@ -175,12 +185,12 @@ impl Pruner {
 
 struct Statistics<'a, C> {
     containers: &'a [C],
-    columns: &'a HashMap<String, (i32, PrimitiveType, DataType)>,
+    pruner: &'a Pruner,
 }
 
 impl<C: Container> Statistics<'_, C> {
     fn values(&self, column: &Column, pick: impl Fn(Bounds) -> Option<ScalarValue>) -> Option<ArrayRef> {
-        let (id, of, data_type) = self.columns.get(column.name())?;
+        let (id, of, data_type) = self.pruner.columns.get(column.name())?;
         let null = ScalarValue::try_new_null(data_type).ok()?;
         let values = self.containers.iter().map(|container| {
             pick(container.bounds(*id, of)).filter(|value| value.data_type() == *data_type).unwrap_or_else(|| null.clone())
@@ -203,7 +213,7 @@ impl<C: Container> PruningStatistics for Statistics<'_, C> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let (id, of, _) = self.columns.get(column.name())?;
+        let (id, of, _) = self.pruner.columns.get(column.name())?;
         let nulls: UInt64Array = self.containers.iter().map(|container| container.bounds(*id, of).nulls).collect();
         Some(Arc::new(nulls))
     }
@@ -214,7 +224,10 @@ impl<C: Container> PruningStatistics for Statistics<'_, C> {
     }
 
     fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        let (id, of, _) = self.columns.get(column.name())?;
+        let (id, of, _) = self.pruner.columns.get(column.name())?;
+        if self.pruner.once_dates.contains(id) {
+            return None;
+        }
         let wanted = values.iter().map(|value| datum(value, of)).collect::<Option<Vec<_>>>()?;
         Some(self.containers.iter().map(|container| container.lacks(*id, &wanted).then_some(false)).collect())
     }

@@ -15,7 +15,7 @@ use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue};
 use hashbrown::HashMap;
 
-use super::field_ids::field_id;
+use super::field_ids::{bare, bare_fields, field_id, shown};
 
 /// Values that fields have in files older than the field, by id.
 pub type Defaults = HashMap<i32, ScalarValue>;
@@ -59,19 +59,19 @@ pub struct Mismatch {
 }
 
 impl Shape {
-    /// How to read `file` as `table`.
+    /// How to read `file` as `table`: both have ids at every depth, what is read has none.
     pub fn between(file: &Field, table: &Field, defaults: &Defaults) -> Result<Self, Mismatch> {
         let mismatch =
             || Mismatch { field: table.name().clone(), file_type: file.data_type().clone(), table_type: table.data_type().clone() };
         match (file.data_type(), table.data_type()) {
             (DataType::Struct(from), DataType::Struct(to)) => {
                 let children = to.iter().map(|child| Child::of(from, child, defaults)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Self::Struct(to.clone(), children))
+                Ok(Self::Struct(bare_fields(to), children))
             }
-            (DataType::List(from), DataType::List(to)) => Ok(Self::List(Arc::clone(to), Box::new(Self::between(from, to, defaults)?))),
+            (DataType::List(from), DataType::List(to)) => Ok(Self::List(bare(to), Box::new(Self::between(from, to, defaults)?))),
             (DataType::Map(from, _), DataType::Map(to, _)) => match (from.data_type(), to.data_type()) {
                 (DataType::Struct(file), DataType::Struct(table)) if file.len() == 2 && table.len() == 2 => Ok(Self::Map(
-                    Arc::clone(to),
+                    bare(to),
                     Box::new(Self::between(&file[0], &table[0], defaults)?),
                     Box::new(Self::between(&file[1], &table[1], defaults)?),
                 )),
@@ -123,7 +123,7 @@ impl Child {
         Ok(match found {
             // The `unknown` type is in no file; a column of that id would be of an older type.
             Some(index) if *to.data_type() != DataType::Null => Self::Field(index, Shape::between(&from[index], to, defaults)?),
-            _ => Self::Missing(missing_value(to, defaults)),
+            _ => Self::Missing(shown_missing_value(to, defaults)),
         })
     }
 }
@@ -137,6 +137,45 @@ pub fn missing_value(field: &Field, defaults: &Defaults) -> ScalarValue {
         DataType::Struct(fields) if default.data_type() != *field.data_type() => struct_of_defaults(fields, defaults).unwrap_or_else(null),
         _ => default.clone(),
     }
+}
+
+/// The same as rows have it: its type has no ids inside.
+pub fn shown_missing_value(field: &Field, defaults: &Defaults) -> ScalarValue {
+    let value = missing_value(field, defaults);
+    if !field.data_type().is_nested() {
+        return value;
+    }
+    let shown = shown(field);
+    let null = || ScalarValue::try_new_null(shown.data_type()).unwrap_or(ScalarValue::Null);
+    if value.is_null() {
+        return null();
+    }
+    let retagged = value.to_array().and_then(|array| retagged(&array, shown.data_type()));
+    retagged.and_then(|array| ScalarValue::try_from_array(&array, 0)).unwrap_or_else(|_| null())
+}
+
+/// The same values as of a type that differs in nested metadata only.
+fn retagged(array: &ArrayRef, of: &DataType) -> Result<ArrayRef> {
+    let children = |rows: &StructArray, fields: &Fields| -> Result<StructArray> {
+        let columns = rows.columns().iter().zip(fields).map(|(column, field)| retagged(column, field.data_type()));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        Ok(StructArray::try_new_with_length(fields.clone(), columns, rows.nulls().cloned(), rows.len())?)
+    };
+    Ok(match of {
+        DataType::Struct(fields) => Arc::new(children(array.as_struct(), fields)?),
+        DataType::List(element) => {
+            let lists = array.as_list::<i32>();
+            let values = retagged(lists.values(), element.data_type())?;
+            Arc::new(ListArray::try_new(Arc::clone(element), lists.offsets().clone(), values, lists.nulls().cloned())?)
+        }
+        DataType::Map(entries, sorted) => {
+            let maps = array.as_map();
+            let DataType::Struct(fields) = entries.data_type() else { return Ok(Arc::clone(array)) };
+            let rows = children(maps.entries(), fields)?;
+            Arc::new(MapArray::try_new(Arc::clone(entries), maps.offsets().clone(), rows, maps.nulls().cloned(), *sorted)?)
+        }
+        _ => Arc::clone(array),
+    })
 }
 
 /// A struct whose fields are all missing, but which is not NULL itself.
@@ -176,7 +215,8 @@ fn one_nan(array: &ArrayRef) -> ArrayRef {
 /// Whether a file's primitive type may be read as the table's.
 fn promotes(file: &DataType, table: &DataType) -> bool {
     use DataType::{
-        Binary, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, Utf8,
+        Binary, Date32, Decimal128, FixedSizeBinary, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Time64, Timestamp, UInt8, UInt16,
+        UInt32, Utf8,
     };
     match (file, table) {
         (Int8 | Int16 | UInt8 | UInt16, Int32 | Int64) | (Int32 | UInt32, Int64) | (Float32, Float64) => true,
@@ -185,7 +225,8 @@ fn promotes(file: &DataType, table: &DataType) -> bool {
         // Coarser units widen exactly; whether Parquet says "adjusted to UTC" was never reliable in writers.
         (Timestamp(from, _), Timestamp(to, _)) => from <= to,
         (Time32(TimeUnit::Millisecond), Time64(TimeUnit::Microsecond)) => true,
-        (Binary, Utf8) | (Utf8, Binary) => true,
+        // Bytes of one width are stored as such, and are bytes of any width to the engine.
+        (Binary, Utf8) | (Utf8 | FixedSizeBinary(_), Binary) => true,
         _ => false,
     }
 }

@@ -29,8 +29,7 @@ pub fn scalar(datum: &Datum, of: &PrimitiveType) -> Option<ScalarValue> {
         Datum::TimestamptzNs(nanos) => ScalarValue::TimestampNanosecond(Some(nanos), utc()),
         Datum::String(text) => ScalarValue::Utf8(Some(text)),
         Datum::Uuid(bytes) => ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec())),
-        Datum::Fixed(bytes) => ScalarValue::FixedSizeBinary(i32::try_from(bytes.len()).ok()?, Some(bytes.to_vec())),
-        Datum::Binary(bytes) => ScalarValue::Binary(Some(bytes.to_vec())),
+        Datum::Fixed(bytes) | Datum::Binary(bytes) => ScalarValue::Binary(Some(bytes.to_vec())),
     })
 }
 
@@ -61,7 +60,7 @@ pub fn datum(value: &ScalarValue, of: &PrimitiveType) -> Option<Datum> {
             Datum::String(text.clone())
         }
         (ScalarValue::FixedSizeBinary(16, Some(bytes)), PrimitiveType::Uuid) => Datum::Uuid(bytes.as_slice().try_into().ok()?),
-        (ScalarValue::FixedSizeBinary(_, Some(bytes)), PrimitiveType::Fixed(_)) => Datum::Fixed(Bytes::from(bytes.clone())),
+        (ScalarValue::Binary(Some(bytes)), PrimitiveType::Fixed(_)) => Datum::Fixed(Bytes::from(bytes.clone())),
         (ScalarValue::Binary(Some(bytes)), PrimitiveType::Binary) => Datum::Binary(Bytes::from(bytes.clone())),
         _ => return None,
     })

@@ -25,6 +25,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, Literal, case};
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use hashbrown::HashMap;
 use object_store::ObjectMeta;
 use parquet::arrow::RowNumber;
 use parquet::arrow::arrow_reader::RowSelection;
@@ -33,7 +34,7 @@ use super::deletes::{DeletedPositions, ScanDeletes};
 use super::engine_store::engine_store_url;
 use super::equality_delete_exec::{EqualityDeleteExec, EqualityDeletes};
 use super::error::{TableError, external};
-use super::field_ids::with_field_id;
+use super::field_ids::{shown, with_field_id};
 use super::listing::ListedFile;
 use super::pinned::PinnedTable;
 use super::position_deletes::live_rows;
@@ -121,8 +122,9 @@ pub struct ScanOptions {
 /// Puts files into groups; `positions` are those of `deletes`.
 pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes, number: impl Fn(usize) -> u32) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let keys = deletes.equality.as_ref().map(|equality| equality.column_ids()).unwrap_or_default();
     for (index, listed) in files.into_iter().enumerate() {
-        let identity = identity_sources(pinned, listed.data.spec_id);
+        let identity = identity_sources(pinned, listed.data.spec_id, &keys);
         let equality = !listed.deletes.equality.is_empty();
         let file = ScanFile {
             deleted: deletes.positions.get(index).cloned().flatten(),
@@ -139,10 +141,12 @@ pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes
     groups
 }
 
-/// Columns of the pinned schema that files of this spec take from their partition.
-pub fn identity_sources(pinned: &PinnedTable, spec_id: i32) -> Vec<i32> {
+/// Columns of the pinned schema, or among these keys of equality deletes, which may have been dropped since, that files of this spec take
+/// from their partition.
+pub fn identity_sources(pinned: &PinnedTable, spec_id: i32, keys: &[i32]) -> Vec<i32> {
     let Some(spec) = pinned.snapshot.metadata.partition_spec(spec_id) else { return Vec::new() };
-    let mut ids: Vec<i32> = identity_fields(spec).map(|(_, id)| id).filter(|id| is_primitive_column(pinned, *id)).collect();
+    let mut ids: Vec<i32> =
+        identity_fields(spec).map(|(_, id)| id).filter(|id| is_primitive_column(pinned, *id) || keys.contains(id)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -192,8 +196,12 @@ pub fn scan_group(
     // A key of equality deletes may be of no column that is read, or of one that was dropped since.
     let keys = equality.into_iter().flat_map(|deletes| &deletes.key_sets).flat_map(|set| &set.columns).map(|key| &key.root);
     let defaults = initial_defaults(roots.chain(keys), &pinned.snapshot.ident.to_string()).map_err(external)?;
-    let adapter =
-        FieldIdAdapterFactory { defaults: Arc::new(defaults), name_mapping: pinned.name_mapping.clone(), by_name: pinned.by_name };
+    let adapter = FieldIdAdapterFactory {
+        columns: Arc::new(inner.by_name()),
+        defaults: Arc::new(defaults),
+        name_mapping: pinned.name_mapping.clone(),
+        by_name: pinned.by_name,
+    };
     let files = group.files.iter().map(|file| inner.partitioned_file(pinned, file)).collect::<Result<Vec<_>>>()?;
     let groups = cut(files, options);
     let partitions = groups.len();
@@ -215,7 +223,7 @@ pub fn scan_group(
 
 /// The columns inside one scan.
 struct InnerSchema {
-    /// Read from the file.
+    /// Read from the file; with ids at every depth, which the rows do not have.
     file: Vec<FieldRef>,
     /// From partition values: field id and column.
     identity: Vec<(i32, FieldRef)>,
@@ -276,6 +284,10 @@ impl InnerSchema {
                 && let Some(at) = pinned.position(key.id)
             {
                 add(&mut inner, at);
+            } else if key.depth == 0 && group.identity.contains(&key.id) {
+                if inner.identity.iter().all(|(id, _)| *id != key.id) {
+                    inner.identity.push((key.id, Arc::clone(&key.column)));
+                }
             } else if inner.file.iter().all(|field| field.name() != key.column.name()) {
                 inner.file.push(Arc::clone(&key.column));
             }
@@ -286,6 +298,11 @@ impl InnerSchema {
         Ok(inner)
     }
 
+    /// The file's columns by their names inside the scan.
+    fn by_name(&self) -> HashMap<String, FieldRef> {
+        self.file.iter().map(|field| (field.name().clone(), Arc::clone(field))).collect()
+    }
+
     fn table_schema(&self) -> TableSchema {
         let mut partition: Vec<FieldRef> = self.identity.iter().map(|(_, field)| Arc::clone(field)).collect();
         partition.push(Arc::new(Field::new(SEQUENCE, DataType::Int64, false)));
@@ -293,7 +310,8 @@ impl InnerSchema {
         partition.push(Arc::new(Field::new(NUMBER, DataType::UInt32, false)));
         partition.push(Arc::new(Field::new(SCOPE, DataType::UInt32, false)));
         partition.push(Arc::new(Field::new(FIRST_ROW_ID, DataType::Int64, true)));
-        let mut builder = TableSchema::builder(Arc::new(ArrowSchema::new(self.file.clone()))).with_table_partition_cols(partition);
+        let file: Vec<FieldRef> = self.file.iter().map(|field| shown(field)).collect();
+        let mut builder = TableSchema::builder(Arc::new(ArrowSchema::new(file))).with_table_partition_cols(partition);
         if self.rows {
             let row: FieldRef = Arc::new(Field::new(ROW, DataType::Int64, false).with_extension_type(RowNumber));
             builder = builder.with_virtual_columns(vec![row]);
@@ -356,7 +374,8 @@ impl InnerSchema {
         for (id, field) in &self.identity {
             let at = spec.and_then(|spec| identity_fields(spec).find(|(_, source)| source == id)).map(|(at, _)| at);
             let value = at.and_then(|at| data.partition.values.get(at)).and_then(Option::as_ref);
-            let of = pinned.snapshot.schema.field(*id).and_then(|field| field.field_type.as_primitive());
+            let column = pinned.snapshot.schema.field(*id);
+            let of = column.map_or_else(|| pinned.snapshot.metadata.field_type(*id), |field| field.field_type.as_primitive());
             values.push(match (value, of) {
                 (Some(value), Some(of)) => {
                     stored_scalar(value, of).filter(|value| value.data_type() == *field.data_type()).ok_or_else(|| {

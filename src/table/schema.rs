@@ -81,8 +81,8 @@ pub fn primitive_type(of: &PrimitiveType) -> DataType {
         PrimitiveType::TimestamptzNs => DataType::Timestamp(TimeUnit::Nanosecond, Some(UTC.into())),
         PrimitiveType::String => DataType::Utf8,
         PrimitiveType::Uuid => DataType::FixedSizeBinary(16),
-        PrimitiveType::Fixed(length) => DataType::FixedSizeBinary(i32::try_from(*length).unwrap_or(i32::MAX)),
-        PrimitiveType::Binary => DataType::Binary,
+        // Only a uuid has a width: so every expression over one still is one.
+        PrimitiveType::Fixed(_) | PrimitiveType::Binary => DataType::Binary,
         PrimitiveType::Unknown | PrimitiveType::Other(_) => DataType::Null,
     }
 }

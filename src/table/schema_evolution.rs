@@ -6,7 +6,8 @@
 //! initial default or NULL.
 //!
 //! Two things are kept from the engine's statistics pruning, because it would prune rows that match: floats (Parquet's
-//! bounds leave NaN out, but NaN is greater than everything), and reshaped columns (their bounds are of another type).
+//! bounds leave NaN out, but NaN is greater than everything), and reshaped columns (their bounds are of another type, or times in
+//! another unit).
 //! The price is that a filter on a float prunes by the manifest only, where NaN counts are known.
 
 use std::fmt;
@@ -21,10 +22,11 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
+use hashbrown::HashMap;
 
 use super::error::{TableError, external};
-use super::field_ids::{FIELD_ID, any_field_id, field_id, map_names, without_ids};
-use super::reshape::{Defaults, EXACT_CAST, Shape, missing_value};
+use super::field_ids::{FIELD_ID, any_field_id, bare_fields, field_id, map_names, shown};
+use super::reshape::{Defaults, EXACT_CAST, Shape, shown_missing_value};
 use super::schema::unsupported_type;
 use super::struct_leaves::{StructLeaf, get_field};
 use crate::source::iceberg::NameMapping;
@@ -40,6 +42,8 @@ pub fn inner_name(id: i32) -> String {
 /// Makes an adapter for each file of a scan.
 #[derive(Debug)]
 pub struct FieldIdAdapterFactory {
+    /// The scan's columns by their names inside it, with ids at every depth.
+    pub columns: Arc<HashMap<String, FieldRef>>,
     /// Initial defaults by field id.
     pub defaults: Arc<Defaults>,
     /// For files without ids.
@@ -62,20 +66,21 @@ impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
         let fields = if own_ids {
             physical.fields().clone()
         } else if let Some(mapping) = &self.name_mapping {
-            map_names(&if self.by_name { without_ids(physical.fields()) } else { physical.fields().clone() }, &mapping.fields)
+            map_names(&if self.by_name { bare_fields(physical.fields()) } else { physical.fields().clone() }, &mapping.fields)
         } else {
             physical.fields().clone()
         };
         let unknown = self.name_mapping.is_none() && !own_ids;
         let file = Arc::new(Schema::new_with_metadata(fields, physical.metadata().clone()));
-        Ok(Arc::new(FieldIdAdapter { logical, file, unknown, defaults: Arc::clone(&self.defaults) }))
+        let (columns, defaults) = (Arc::clone(&self.columns), Arc::clone(&self.defaults));
+        Ok(Arc::new(FieldIdAdapter { columns, file, unknown, defaults }))
     }
 }
 
 /// The adapter for one file.
 #[derive(Debug)]
 struct FieldIdAdapter {
-    logical: SchemaRef,
+    columns: Arc<HashMap<String, FieldRef>>,
     /// The file's schema, with ids.
     file: SchemaRef,
     /// Nothing says which column is which: an error only for a query that asks for one.
@@ -102,7 +107,7 @@ impl FieldIdAdapter {
     /// A field of a struct that the file has: read alone.
     fn leaf(&self, node: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let Some(leaf) = StructLeaf::of(node) else { return Ok(None) };
-        let Ok(table) = self.logical.field_with_name(leaf.column.name()) else { return Ok(None) };
+        let Some(table) = self.columns.get(leaf.column.name()) else { return Ok(None) };
         let (Some(id), Some(wanted)) = (field_id(table), leaf.field(table)) else { return Ok(None) };
         if let Some((column, name)) = unsupported_type(wanted) {
             return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
@@ -138,8 +143,8 @@ impl FieldIdAdapter {
     }
 
     fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
-        let table = self.logical.field_with_name(column.name())?;
-        let Some(id) = field_id(table) else {
+        // Virtual columns have no id.
+        let Some((table, id)) = self.columns.get(column.name()).and_then(|table| Some((table, field_id(table)?))) else {
             return Ok(Arc::new(Column::new_with_schema(column.name(), &self.file)?));
         };
         if let Some((column, name)) = unsupported_type(table) {
@@ -151,20 +156,27 @@ impl FieldIdAdapter {
         }
         let found = self.file.fields().iter().position(|field| field_id(field) == Some(id));
         let Some(index) = found.filter(|_| *table.data_type() != DataType::Null) else {
-            return Ok(Arc::new(Literal::new(missing_value(table, &self.defaults))));
+            return Ok(Arc::new(Literal::new(shown_missing_value(table, &self.defaults))));
         };
         let file = self.file.field(index);
         let shape = self.shape(file, table)?;
         let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(file.name(), index));
         Ok(match shape {
             Shape::Same if !table.data_type().is_floating() => source,
-            Shape::Promoted(to) if !to.is_floating() && !matches!(to, DataType::Utf8 | DataType::Binary) => {
+            Shape::Promoted(to) if casts_back(file.data_type(), &to) => {
                 let target = Arc::new(Field::new(table.name(), to, true));
                 Arc::new(CastExpr::new_with_target_field(source, target, Some(EXACT_CAST)))
             }
-            shape => Arc::new(ReshapedColumn { source, shape, field: Arc::new(table.clone().with_nullable(true)) }),
+            shape => Arc::new(ReshapedColumn { source, shape, field: shown(table) }),
         })
     }
+}
+
+/// Whether the engine may take a cast of a column apart, and compare the column itself with a constant that is cast back to the file's
+/// type: it cuts a time to the file's unit, and then finds equal what is not.
+fn casts_back(from: &DataType, to: &DataType) -> bool {
+    let coarser = matches!(from, DataType::Timestamp(..) | DataType::Time32(_));
+    !coarser && !to.is_floating() && !matches!(to, DataType::Utf8 | DataType::Binary)
 }
 
 /// A column that is more than a cast, or that statistics must not be applied to.

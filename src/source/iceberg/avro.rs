@@ -2,14 +2,15 @@
 //!
 //! `apache-avro` decodes; here its two weak spots against hostile files are closed. A schema that contains itself
 //! would be recursed into without consuming input, so schemas with references to an enclosing record are refused. And
-//! the process-wide allocation limit of the crate is set before its first use.
+//! the process-wide allocation limit of the crate is set before its first use, as is that names may hold any character.
 
 use std::collections::HashMap;
 use std::sync::Once;
 
-use apache_avro::Reader;
 use apache_avro::schema::Schema;
 use apache_avro::types::Value;
+use apache_avro::validator::RecordFieldNameValidator;
+use apache_avro::{AvroResult, Reader};
 use bytes::Bytes;
 
 use super::datum::{Datum, big_endian};
@@ -23,6 +24,15 @@ const MAX_DEPTH: usize = 64;
 
 static LIMIT: Once = Once::new();
 
+/// Avro allows few characters in names; partitions are called as their columns are, and not every writer spells that otherwise.
+struct AnyName;
+
+impl RecordFieldNameValidator for AnyName {
+    fn validate(&self, _name: &str) -> AvroResult<()> {
+        Ok(())
+    }
+}
+
 /// An open container file.
 pub(super) struct Records<'a> {
     reader: Reader<'a, &'a [u8]>,
@@ -33,6 +43,8 @@ impl<'a> Records<'a> {
     pub(super) fn open(bytes: &'a [u8], url: &'a str) -> Result<Self, FormatError> {
         LIMIT.call_once(|| {
             apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
+            // Only the first one counts, and nobody else sets one.
+            let _ = apache_avro::validator::set_record_field_name_validator(Box::new(AnyName));
         });
         let reader = Reader::new(bytes).map_err(|error| FormatError::damaged(url, format!("Avro: {error}")))?;
         check(reader.writer_schema(), &mut Vec::new(), 0).map_err(|reason| FormatError::damaged(url, reason))?;

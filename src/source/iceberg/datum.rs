@@ -143,9 +143,14 @@ impl Datum {
             (Self::Int(value), PrimitiveType::Long) => Self::Long(i64::from(*value)),
             (Self::Int(days), PrimitiveType::Date) => Self::Date(*days),
             (Self::Date(days), PrimitiveType::Int) => Self::Int(*days),
+            // A date of a writer that leaves out Avro's logical type.
+            (Self::Int(days), PrimitiveType::Timestamp | PrimitiveType::TimestampNs) => return Self::Date(*days).promoted_to(to),
             (Self::Float(value), PrimitiveType::Double) => Self::Double(f64::from(*value)),
             (Self::Decimal { unscaled, scale, .. }, PrimitiveType::Decimal { precision, scale: to }) if scale == to => {
                 Self::Decimal { unscaled: *unscaled, precision: *precision, scale: *to }
+            }
+            (Self::Fixed(bytes) | Self::Binary(bytes), PrimitiveType::Decimal { precision, scale }) => {
+                Self::Decimal { unscaled: big_endian(bytes)?, precision: *precision, scale: *scale }
             }
             (Self::Date(days), PrimitiveType::Timestamp) => Self::Timestamp(i64::from(*days).checked_mul(DAY)?),
             (Self::Date(days), PrimitiveType::TimestampNs) => Self::TimestampNs(i64::from(*days).checked_mul(DAY)?.checked_mul(1000)?),
@@ -199,29 +204,24 @@ pub(super) fn big_endian(bytes: &[u8]) -> Option<i128> {
     Some(i128::from_be_bytes(whole))
 }
 
-/// A datum as a part of a key: equal across the promotions that one partition field can see.
+/// A datum as a part of a key: equal across the promotions that one partition field can see. A manifest may have been read while a
+/// column was narrower than it is now, so both forms of one value meet.
 impl Datum {
     pub(super) fn hash_key<H: Hasher>(&self, state: &mut H) {
+        if let Some(whole) = self.whole() {
+            return whole.hash(state);
+        }
         match self {
             Self::Boolean(value) => value.hash(state),
-            Self::Int(value) | Self::Date(value) => i64::from(*value).hash(state),
-            Self::Long(value)
-            | Self::Time(value)
-            | Self::Timestamp(value)
-            | Self::Timestamptz(value)
-            | Self::TimestampNs(value)
-            | Self::TimestamptzNs(value) => value.hash(state),
             Self::Float(value) => f64::from(*value).to_bits().hash(state),
             Self::Double(value) => value.to_bits().hash(state),
-            Self::Decimal { unscaled, .. } => unscaled.hash(state),
             Self::String(text) => text.hash(state),
-            Self::Uuid(bytes) => bytes.as_slice().hash(state),
-            Self::Fixed(bytes) | Self::Binary(bytes) => bytes.as_ref().hash(state),
+            _ => self.bytes().hash(state),
         }
     }
 
     pub(super) fn equal_key(&self, other: &Self) -> bool {
-        match (self.integer(), other.integer()) {
+        match (self.whole(), other.whole()) {
             (Some(a), Some(b)) => return a == b,
             (None, None) => {}
             _ => return false,
@@ -232,7 +232,6 @@ impl Datum {
             _ => return false,
         }
         match (self, other) {
-            (Self::Decimal { unscaled: a, .. }, Self::Decimal { unscaled: b, .. }) => a == b,
             (Self::Boolean(a), Self::Boolean(b)) => a == b,
             (Self::String(a), Self::String(b)) => a == b,
             _ => match (self.bytes(), other.bytes()) {
@@ -242,17 +241,17 @@ impl Datum {
         }
     }
 
-    fn integer(&self) -> Option<i64> {
-        match self {
-            Self::Int(value) | Self::Date(value) => Some(i64::from(*value)),
-            Self::Long(value)
-            | Self::Time(value)
-            | Self::Timestamp(value)
-            | Self::Timestamptz(value)
-            | Self::TimestampNs(value)
-            | Self::TimestamptzNs(value) => Some(*value),
-            _ => None,
-        }
+    /// What is a whole number underneath; a date as the instant that it is promoted to, and instants in nanoseconds.
+    fn whole(&self) -> Option<i128> {
+        Some(match self {
+            Self::Int(value) => i128::from(*value),
+            Self::Long(value) | Self::Time(value) => i128::from(*value),
+            Self::Date(days) => i128::from(*days) * i128::from(DAY) * 1000,
+            Self::Timestamp(micros) | Self::Timestamptz(micros) => i128::from(*micros) * 1000,
+            Self::TimestampNs(nanos) | Self::TimestamptzNs(nanos) => i128::from(*nanos),
+            Self::Decimal { unscaled, .. } => *unscaled,
+            _ => return None,
+        })
     }
 
     fn floating(&self) -> Option<f64> {

@@ -292,7 +292,8 @@ fn content_file(
         record_count: count(fields.take_long(columns.record_count), "record count")?,
         file_size: fields.take_long(columns.file_size).unwrap_or(0),
         statistics,
-        encrypted: fields.take_bytes(columns.key_metadata).is_some(),
+        // Some writers have no other word for none.
+        encrypted: fields.take_bytes(columns.key_metadata).is_some_and(|key| !key.is_empty()),
         split_offsets: longs(fields.take_array(columns.split_offsets)),
         sort_order_id: fields.take_int(columns.sort_order_id),
         equality_ids: equality_ids.collect::<Result<_, _>>()?,

@@ -142,7 +142,8 @@ impl ManifestList {
                 added_files_count: fields.take_long(added),
                 existing_files_count: fields.take_long(existing),
                 partitions: summaries.flatten(),
-                encrypted: fields.take_bytes(key).is_some(),
+                // Some writers have no other word for none.
+                encrypted: fields.take_bytes(key).is_some_and(|key| !key.is_empty()),
                 first_row_id: fields.take_long(first_row),
             });
         }

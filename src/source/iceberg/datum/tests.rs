@@ -105,3 +105,31 @@ fn big_endian_takes_padding_but_no_more_than_128_bits() {
     over.extend_from_slice(&i128::MIN.to_be_bytes());
     assert_eq!(big_endian(&over), None);
 }
+
+#[test]
+fn a_partition_is_the_same_one_before_and_after_its_column_was_promoted() {
+    let tuple = |datum: Datum| PartitionTuple { values: vec![Some(datum)] };
+    let same = |a: Datum, b: Datum| HashSet::from([tuple(a)]).contains(&tuple(b));
+    let (day, micros) = (20_000i32, 20_000 * DAY);
+    assert!(same(Datum::Date(day), Datum::Timestamp(micros)));
+    assert!(same(Datum::TimestampNs(micros * 1000), Datum::Date(day)));
+    assert!(same(Datum::Date(-1), Datum::Timestamp(-DAY)));
+    assert!(!same(Datum::Date(day), Datum::Timestamp(micros + 1)));
+    assert!(!same(Datum::Date(day), Datum::Int(day)), "a day of a date transform is always read as a date");
+    assert!(same(Datum::Int(-7), Datum::Long(-7)));
+    assert!(same(Datum::Float(1.5), Datum::Double(1.5)));
+    let decimal = |precision| Datum::Decimal { unscaled: -150, precision, scale: 2 };
+    assert!(same(decimal(5), decimal(9)));
+}
+
+#[test]
+fn values_of_writers_that_leave_out_logical_types() {
+    assert_eq!(Datum::Int(1).promoted_to(&of("timestamp")), Some(Datum::Timestamp(DAY)));
+    assert_eq!(Datum::Int(-1).promoted_to(&of("timestamp_ns")), Some(Datum::TimestampNs(-DAY * 1000)));
+    let decimal = Some(Datum::Decimal { unscaled: -200, precision: 9, scale: 2 });
+    assert_eq!(Datum::Fixed(bytes(&[0xff, 0xff, 0x38])).promoted_to(&of("decimal(9,2)")), decimal);
+    assert_eq!(
+        Datum::Binary(bytes(&[0x38])).promoted_to(&of("decimal(9,2)")),
+        Some(Datum::Decimal { unscaled: 56, precision: 9, scale: 2 })
+    );
+}
