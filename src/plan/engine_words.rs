@@ -142,6 +142,11 @@ fn functions(message: &str) -> Option<Report> {
 }
 
 fn clauses(message: &str) -> Option<Report> {
+    if let Some(rest) = message.strip_prefix("Field ")
+        && let Some(name) = rest.strip_suffix(" not found in struct")
+    {
+        return Some(Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" not found in a value of structured type")));
+    }
     let ungrouped = |column: &str| {
         let text = format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function");
         Some(Report::new(SqlState::GROUPING_ERROR, text))
@@ -320,6 +325,7 @@ pub(super) fn type_name(engine: &str) -> &str {
         other if other.starts_with("Decimal") => "numeric",
         other if other.starts_with("Time") => "time without time zone",
         other if other.starts_with("Interval") || other.starts_with("Duration") => "interval",
+        "FixedSizeBinary(16)" => "uuid",
         other if other.starts_with("FixedSizeBinary") => "bytea",
         other if other.contains("List") => "array",
         other if other.starts_with("Struct") || other.starts_with("Map") => "jsonb",

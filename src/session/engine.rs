@@ -26,7 +26,7 @@ use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
-use crate::plan::{KeepSignedZeros, PostgresCoercion, StopFlag};
+use crate::plan::{KeepSignedZeros, PostgresCoercion, StopFlag, optimizer_rules};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_analyzer_rules(analyzer_rules())
+        .with_optimizer_rules(optimizer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
         .with_optimizer_rule(Arc::new(PruneFeatures))
         .with_physical_optimizer_rule(Arc::new(KeepSeriesInOrder))

@@ -7,11 +7,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::adapt;
-use super::{casts, intervals, similar, uuid};
+use super::{casts, intervals, nested_order, similar, uuid, windows};
+use crate::error::{Report, SqlState};
+use crate::plan::context::external;
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -68,6 +70,12 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
         },
         Expr::ScalarFunction(call) if zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, zone),
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
+            if matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
+                return distinct(binary, schema, zone);
+            }
+            if nested_order::compares(&binary, schema) {
+                return nested_order::comparison(binary, schema).map(Transformed::yes);
+            }
             let is_interval = |side: &Expr| side.get_type(schema).is_ok_and(|data_type| intervals::is_interval(&data_type));
             if !(is_interval(&binary.left) && is_interval(&binary.right)) {
                 return Ok(Transformed::no(Expr::BinaryExpr(binary)));
@@ -84,14 +92,29 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
         }
         Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut());
-            let changed = doubles(results.collect(), schema);
-            Ok(if changed { Transformed::yes(Expr::Case(case)) } else { Transformed::no(Expr::Case(case)) })
+            let mut changed = doubles(results.collect(), schema);
+            if let Some(own) = case.expr.as_ref().and_then(|operand| operand.get_type(schema).ok()) {
+                for (when, _) in &mut case.when_then_expr {
+                    **when = towards(std::mem::take(when.as_mut()), &own, schema, zone)?;
+                    changed = true;
+                }
+            }
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::ScalarFunction(mut call) if takes_one_type(call.func.name()) => {
             let changed = doubles(call.args.iter_mut().collect(), schema);
             Ok(if changed { Transformed::yes(Expr::ScalarFunction(call)) } else { Transformed::no(Expr::ScalarFunction(call)) })
         }
         Expr::SimilarTo(like) => similar::rewrite(like),
+        Expr::AggregateFunction(call) => {
+            comparable(call.func.name(), &call.params.args, schema)?;
+            Ok(Transformed::no(Expr::AggregateFunction(call)))
+        }
+        Expr::WindowFunction(mut window) => {
+            comparable(window.fun.name(), &window.params.args, schema)?;
+            let changed = windows::compare_keys(&mut window.params, schema);
+            Ok(Transformed::new_transformed(Expr::WindowFunction(window), changed))
+        }
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
             let low = towards(*low, &own, schema, zone)?;
@@ -105,6 +128,31 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// `a IS DISTINCT FROM b`, which the planner does not take for an operator.
+fn distinct(binary: BinaryExpr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
+    let BinaryExpr { left, op, right } = binary;
+    let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+        return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))));
+    };
+    let interval = |side: Expr, of: &DataType| if intervals::is_interval(of) { intervals::order(side) } else { side };
+    let (mut left, mut right) = (towards(*left, &right_type, schema, zone)?, towards(*right, &left_type, schema, zone)?);
+    if intervals::is_interval(&left_type) && intervals::is_interval(&right_type) {
+        (left, right) = (interval(left, &left_type), interval(right, &right_type));
+    }
+    Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
+}
+
+/// PostgreSQL has no largest jsonb, which is what structs and maps are to a client.
+fn comparable(function: &str, arguments: &[Expr], schema: &DFSchema) -> Result<()> {
+    let of = arguments.first().and_then(|argument| argument.get_type(schema).ok());
+    let refused = matches!(function, "max" | "min") && of.is_some_and(|of| nested_order::is_unordered(&of));
+    if !refused {
+        return Ok(());
+    }
+    let report = Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {function}(jsonb) does not exist"));
+    Err(external(report.hint("No function matches the given name and argument types.")))
 }
 
 /// Whether a function's arguments have to be of one type, which is then that of its answer.

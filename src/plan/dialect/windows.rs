@@ -1,12 +1,23 @@
+//! Windows: those that build on a named one, and those whose keys the engine cannot compare.
+//!
 //! A window that builds on a named one: `OVER (w ROWS …)`, `WINDOW w2 AS (w ORDER BY …)`. The engine's planner knows `OVER w` only and
 //! ignores the name inside the brackets, so the named window's clauses are put there.
+//!
+//! The engine refuses a frame by RANGE, which every ordered window has by default, over keys that it knows no distance of: bytes, uuids,
+//! times of day, intervals. Without an offset a frame by GROUPS has the same rows. For keys of structs and maps see [`nested_order`].
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::expr::WindowFunctionParams;
+use datafusion::logical_expr::{ExprSchemable, WindowFrameBound, WindowFrameUnits};
 use datafusion::sql::sqlparser::ast::{
     Expr, NamedWindowDefinition, NamedWindowExpr, OrderByKind, Query, Select, SetExpr, Statement, VisitMut, VisitorMut, WindowSpec,
     WindowType,
 };
+
+use super::nested_order;
 
 /// Spells such windows out.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -83,6 +94,29 @@ fn build_on(spec: &mut WindowSpec, windows: &[(String, WindowSpec)]) {
         spec.order_by.clone_from(&base.order_by);
     }
     spec.window_name = None;
+}
+
+/// Makes the keys and the frame such that the engine takes them; says whether that was needed.
+pub(super) fn compare_keys(window: &mut WindowFunctionParams, schema: &DFSchema) -> bool {
+    let mut changed = false;
+    for key in &mut window.order_by {
+        if key.expr.get_type(schema).is_ok_and(|of| nested_order::is_unordered(&of)) {
+            key.expr = nested_order::key(std::mem::take(&mut key.expr));
+            changed = true;
+        }
+    }
+    let frame = &mut window.window_frame;
+    let offset = |bound: &WindowFrameBound| !bound.is_unbounded() && *bound != WindowFrameBound::CurrentRow;
+    let plain = frame.units == WindowFrameUnits::Range && !offset(&frame.start_bound) && !offset(&frame.end_bound);
+    if plain && window.order_by.first().is_some_and(|key| key.expr.get_type(schema).is_ok_and(|of| has_no_distance(&of))) {
+        frame.units = WindowFrameUnits::Groups;
+        changed = true;
+    }
+    changed
+}
+
+fn has_no_distance(of: &DataType) -> bool {
+    matches!(of, DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Interval(_) | DataType::Time32(_) | DataType::Time64(_))
 }
 
 struct Calls<'a>(&'a [(String, WindowSpec)]);

@@ -17,8 +17,10 @@ mod writer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use featgres::plan::optimizer_rules;
 use featgres::source::{SnapshotRef, Sources};
 use featgres::storage::Storage;
 use featgres::table::{SnapshotTable, TableOptions, register_engine_store};
@@ -36,7 +38,8 @@ fn session(pushdown: bool, partitions: usize, batch: usize) -> SessionContext {
         .set_usize("datafusion.optimizer.repartition_file_min_size", 1);
     let runtime = RuntimeEnvBuilder::new().build_arc().unwrap();
     register_engine_store(&runtime);
-    SessionContext::new_with_config_rt(config, runtime)
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    SessionContext::new_with_state(state.with_optimizer_rules(optimizer_rules()).build())
 }
 
 /// Rows by how often they occur.
