@@ -3,11 +3,12 @@
 //! Everything that can be wrong is found before anything is written: the table, its columns, their types, the names. What
 //! depends on other definitions (a name that is taken) is checked here for a good message and again by the registry, which decides.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::TableProvider;
-use datafusion::sql::sqlparser::ast::DataType as SqlDataType;
+use datafusion::sql::sqlparser::ast::{DataType as SqlDataType, Distinct, LimitClause, Query, SetExpr, Visit, Visitor};
 
 use super::feature_view::{field_id, is_time};
 use super::resolve::timestamp;
@@ -198,7 +199,8 @@ impl Planner {
                 };
                 Ok(Source { source, schema, name })
             }
-            SourceClause::Query { text, .. } => {
+            SourceClause::Query { text, query, position } => {
+                one_answer(query).map_err(|report| report.position(*position))?;
                 let plan = self.view_query(text, None, settings).await?;
                 let schema = Arc::new(plan.schema().as_arrow().clone());
                 let mut names: Vec<&str> = schema.fields().iter().map(|field| super::column_names::shown(field.name())).collect();
@@ -231,6 +233,36 @@ impl Planner {
                     .position(position))
             }
         }
+    }
+}
+
+/// A query that takes some of its rows in no order may give others when it is read again, so a view cannot be made of it.
+fn one_answer(query: &Query) -> Result<(), Report> {
+    struct Cuts;
+    impl Visitor for Cuts {
+        type Break = &'static str;
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<&'static str> {
+            let limited = match &query.limit_clause {
+                Some(LimitClause::LimitOffset { limit, offset, .. }) => limit.is_some() || offset.is_some(),
+                Some(LimitClause::OffsetCommaLimit { .. }) => true,
+                None => query.fetch.is_some(),
+            };
+            let distinct_on = matches!(query.body.as_ref(), SetExpr::Select(select) if matches!(select.distinct, Some(Distinct::On(_))));
+            match (query.order_by.is_some(), limited, distinct_on) {
+                (false, true, _) => ControlFlow::Break("LIMIT and OFFSET"),
+                (false, _, true) => ControlFlow::Break("DISTINCT ON"),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match query.visit(&mut Cuts) {
+        ControlFlow::Break(cut) => Err(Report::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("{cut} without ORDER BY cannot be used in a feature view: which rows it takes is not determined"),
+        )
+        .hint("Give it an ORDER BY that leaves no ties.")),
+        ControlFlow::Continue(()) => Ok(()),
     }
 }
 
@@ -276,8 +308,8 @@ fn binding(field: &Field) -> ColumnBinding {
     ColumnBinding { name: field.name().clone(), field_id: field_id(field), data_type: None }
 }
 
-/// The same with its type, which a time has nowhere else.
-fn time_binding(field: &Field) -> ColumnBinding {
+/// The same with its type, which a key or a time has nowhere else.
+fn typed_binding(field: &Field) -> ColumnBinding {
     ColumnBinding { data_type: Some(PgType::sql_name(field)), ..binding(field) }
 }
 
@@ -299,7 +331,7 @@ fn find<'a>(column: &Ident, source: &'a Source) -> Result<&'a Field, Report> {
 fn time_column(column: &Ident, clause: &str, source: &Source) -> Result<ColumnBinding, Report> {
     let field = find(column, source)?;
     if is_time(field.data_type()) {
-        return Ok(time_binding(field));
+        return Ok(typed_binding(field));
     }
     Err(Report::new(
         SqlState::DATATYPE_MISMATCH,
@@ -370,7 +402,7 @@ fn bind_entity(
             .hint(format!("CREATE ENTITY other KEY ({} {found}), and ENTITIES (other ({})).", column.name, column.name))
             .position(column.position));
         }
-        bound.push(binding(field));
+        bound.push(typed_binding(field));
     }
     Ok(EntityBinding { entity: name.clone(), columns: bound })
 }

@@ -198,7 +198,7 @@ fn column(view: &FeatureView, rows: &ViewRows, schema: &Schema, binding: &Column
     found.ok_or_else(|| {
         Report::new(
             SqlState::UNDEFINED_COLUMN,
-            format!("column \"{}\" of feature view \"{}\" no longer exists in its source", binding.name, view.name),
+            format!("column \"{}\" of feature view \"{}\" does not exist in its source", binding.name, view.name),
         )
         .hint("CREATE OR REPLACE FEATURE VIEW with a column that the source has.")
     })

@@ -12,7 +12,7 @@ use super::define::Source;
 use super::feature_view::ViewRows;
 use super::{Planner, StatementSettings};
 use crate::error::{Notice, Report, SqlState};
-use crate::registry::{FeatureView, RegistryChange, Scan, ViewSource};
+use crate::registry::{FeatureView, Scan, ViewSource};
 use crate::source::{TableIdent, TableSnapshot};
 use crate::sql::{CreateFeatureView, SourceClause};
 use crate::table::{SnapshotTable, TableOptions, glob_snapshot};
@@ -96,7 +96,7 @@ impl Planner {
         view: &FeatureView,
         rows: &ViewRows,
         settings: &StatementSettings<'_>,
-    ) -> Result<Option<RegistryChange>, Report> {
+    ) -> Result<Option<String>, Report> {
         let (ViewSource::Table { catalog, schema, table, path, .. }, ViewRows::Snapshot { snapshot, .. }) = (&view.source, rows) else {
             return Ok(None);
         };
@@ -110,14 +110,7 @@ impl Planner {
                 pattern
             }
         };
-        if path.as_deref() == Some(found.as_str()) {
-            return Ok(None);
-        }
-        let mut view = view.clone();
-        if let ViewSource::Table { path, .. } = &mut view.source {
-            *path = Some(found);
-        }
-        Ok(Some(RegistryChange::CreateFeatureView { view: Box::new(view), new_entities: vec![], or_replace: true, if_not_exists: false }))
+        Ok((path.as_deref() != Some(found.as_str())).then_some(found))
     }
 }
 

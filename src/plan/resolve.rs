@@ -318,8 +318,9 @@ impl Planner {
                 if view.scan == Scan::Glob {
                     return self.glob_rows(view, &ident, path.as_deref(), at.is_some(), settings).await;
                 }
-                // A feature keeps its type, whatever the call is pinned to.
-                let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?.with_current_types();
+                // A feature keeps its type, and is there, whatever the call is pinned to.
+                let snapshot = self.read(&ident, &own_pin(view)?, at, settings).await?;
+                let snapshot = snapshot.with_current_types().with_columns(&younger_columns(view, &snapshot));
                 let table = SnapshotTable::new(Arc::clone(&snapshot), TableOptions::default())?;
                 Ok(ViewRows::Snapshot { snapshot, table: Arc::new(table) })
             }
@@ -329,6 +330,16 @@ impl Planner {
             }
         }
     }
+}
+
+/// The columns that may be younger than the snapshot that they are read from: a declared feature, created or valid-until time then reads
+/// as in any file that is older than its column, NULL or the initial default. A key or an event time that is NULL in every row could
+/// never be right, so those need a default.
+fn younger_columns(view: &FeatureView, snapshot: &TableSnapshot) -> Vec<i32> {
+    let needed = view.entities.iter().flat_map(|entity| &entity.columns).chain([&view.timestamp]);
+    let needed = needed.filter_map(|column| column.field_id).filter(|id| snapshot.has_default(*id));
+    let others = view.features.iter().map(|feature| &feature.column).chain(&view.created).chain(&view.valid_until);
+    others.filter_map(|column| column.field_id).chain(needed).collect()
 }
 
 /// Which snapshot of its table a view reads by itself.

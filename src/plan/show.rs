@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use futures::future::join_all;
 
-use super::feature_view::field_id;
+use super::feature_view::ResolvedView;
 use super::resolve::{own_pin, unknown_view};
 use super::{Planner, StatementSettings};
 use crate::catalog::{self, LiveView, SessionFacts, Status, StoreState};
@@ -49,7 +49,7 @@ impl Planner {
             Show::Create(ObjectKind::FeatureView, name) => {
                 let view =
                     registry.feature_views.get(&name.name).ok_or_else(|| unknown_view(registry, &name.name).position(name.position))?;
-                let view = self.with_current_names(view, settings).await;
+                let view = self.as_it_is_now(view, settings).await;
                 Ok(texts(&["definition"], &[vec![Some(feature_view_definition(&view))]]))
             }
             Show::Create(ObjectKind::Entity, name) => match registry.entities.get(&name.name) {
@@ -147,40 +147,51 @@ impl Planner {
     }
 
     /// `REFRESH FEATURE VIEW`: asks the catalogs of the view's source now, so that the next statement reads what they say and what is
-    /// wrong with it is said now. Where the pattern of its files has become another one, that is a change of its definition.
+    /// wrong with it is said now. Where the pattern of its files has become another one, or a column's type was promoted, that is a change
+    /// of its definition: `pg_catalog` and `information_schema` read nothing else.
     pub async fn refresh(&self, view: &Ident, settings: &StatementSettings<'_>) -> Result<Option<RegistryChange>, Report> {
         let registry = &settings.registry;
         let found = registry.feature_views.get(&view.name).ok_or_else(|| unknown_view(registry, &view.name).position(view.position))?;
         let usual = settings.pinned.ask_catalogs(true);
         let refreshed = async {
             let resolved = self.view(found, settings).await?;
-            self.refreshed_path(found, &resolved.rows, settings).await
+            let mut view = with_present_types(found, &resolved);
+            if let Some(now) = self.refreshed_path(found, &resolved.rows, settings).await?
+                && let ViewSource::Table { path, .. } = &mut view.source
+            {
+                *path = Some(now);
+            }
+            Ok((view != *found).then(|| RegistryChange::CreateFeatureView {
+                view: Box::new(view),
+                new_entities: vec![],
+                or_replace: true,
+                if_not_exists: false,
+            }))
         };
         let refreshed = refreshed.await;
         settings.pinned.ask_catalogs(usual);
         refreshed
     }
 
-    /// The definition with the names that the source's columns have now; as registered where the source cannot be asked.
-    async fn with_current_names(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> FeatureView {
-        let mut view = view.clone();
-        if view.scan == Scan::Glob {
-            return view;
+    /// The definition with the names and types that the source's columns have now, so that what SHOW CREATE prints can be run; as
+    /// registered where the source cannot be asked.
+    async fn as_it_is_now(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> FeatureView {
+        let Ok(resolved) = self.view(view, settings).await else { return view.clone() };
+        let mut now = with_present_types(view, &resolved);
+        let name = |column: usize| resolved.schema.field(column).name().clone();
+        let bound = |binding: &ColumnBinding| binding.field_id.is_some();
+        let keys = now.entities.iter_mut().flat_map(|entity| &mut entity.columns);
+        for (binding, key) in keys.zip(&resolved.keys).filter(|(binding, _)| bound(binding)) {
+            binding.name = name(key.column);
         }
-        let Ok(Some(snapshot)) = self.view_snapshot(&view, settings).await else { return view };
-        let Ok(table) = SnapshotTable::new(snapshot, TableOptions::default()) else { return view };
-        let schema = table.schema();
-        let rename = |binding: &mut ColumnBinding| {
-            if let Some(id) = binding.field_id
-                && let Some(field) = schema.fields().iter().find(|field| field_id(field) == Some(id))
-            {
-                binding.name = field.name().clone();
-            }
-        };
-        view.entities.iter_mut().flat_map(|entity| &mut entity.columns).for_each(rename);
-        view.features.iter_mut().map(|feature| &mut feature.column).for_each(rename);
-        [Some(&mut view.timestamp), view.created.as_mut(), view.valid_until.as_mut()].into_iter().flatten().for_each(rename);
-        view
+        let features = now.features.iter_mut().map(|feature| &mut feature.column);
+        for (binding, column) in features.zip(&resolved.features).filter(|(binding, _)| bound(binding)) {
+            binding.name = name(*column);
+        }
+        for (binding, column) in times(&mut now, &resolved).into_iter().filter(|(binding, _)| bound(binding)) {
+            binding.name = name(column);
+        }
+        now
     }
 
     async fn view_snapshot(&self, view: &FeatureView, settings: &StatementSettings<'_>) -> Result<Option<Arc<TableSnapshot>>, Report> {
@@ -247,6 +258,29 @@ impl Planner {
         }
         state
     }
+}
+
+/// The definition with the types that its columns have now.
+fn with_present_types(view: &FeatureView, resolved: &ResolvedView) -> FeatureView {
+    let mut now = view.clone();
+    let of = |column: usize| PgType::sql_name(resolved.schema.field(column));
+    for (binding, key) in now.entities.iter_mut().flat_map(|entity| &mut entity.columns).zip(&resolved.keys) {
+        binding.data_type = Some(of(key.column));
+    }
+    for (feature, column) in now.features.iter_mut().zip(&resolved.features) {
+        feature.data_type = of(*column);
+    }
+    for (binding, column) in times(&mut now, resolved) {
+        binding.data_type = Some(of(column));
+    }
+    now
+}
+
+/// The view's times, each with its column.
+fn times<'a>(view: &'a mut FeatureView, resolved: &ResolvedView) -> Vec<(&'a mut ColumnBinding, usize)> {
+    let created = view.created.as_mut().zip(resolved.created);
+    let valid_until = view.valid_until.as_mut().zip(resolved.valid_until);
+    [Some((&mut view.timestamp, resolved.timestamp)), created, valid_until].into_iter().flatten().collect()
 }
 
 fn live(snapshot: &TableSnapshot) -> LiveView {

@@ -60,7 +60,7 @@ pub struct ColumnBinding {
     /// Its Iceberg field id, which outlives renames; none for `AS SELECT`, which binds by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_id: Option<i32>,
-    /// Its type when the view was created, where nothing else says it: of the times, for `pg_catalog`.
+    /// Its type when the view was created or last refreshed, where nothing else says it: of keys and times, for `pg_catalog`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_type: Option<String>,
 }

@@ -149,8 +149,11 @@ fn feature_view(view: &FeatureView, registry: &RegistrySnapshot) -> Relation {
         columns.push(RelationColumn { name: Cow::Owned(name.to_owned()), pg_type, typmod, not_null: false, comment: comment.cloned() });
     };
     for binding in &view.entities {
-        for key in registry.entities.get(&binding.entity).iter().flat_map(|entity| &entity.keys) {
-            add(&key.name, &key.data_type, None);
+        let keys = registry.entities.get(&binding.entity).map(|entity| entity.keys.as_slice()).unwrap_or_default();
+        for (at, key) in keys.iter().enumerate() {
+            // The column's own type, which the entity's is only compared with.
+            let own = binding.columns.get(at).and_then(|column| column.data_type.as_ref());
+            add(&key.name, own.unwrap_or(&key.data_type), None);
         }
     }
     let mut time = |binding: &ColumnBinding| {

@@ -12,6 +12,7 @@ mod one_table;
 mod pyiceberg;
 mod recent;
 mod values;
+mod views;
 mod writer;
 
 use std::collections::BTreeMap;
