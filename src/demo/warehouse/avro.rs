@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use apache_avro::types::Value;
+use apache_avro::validator::{RecordFieldNameValidator, set_record_field_name_validator};
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Reader, Schema};
 use serde_json::Value as Json;
@@ -12,8 +13,24 @@ use super::WarehouseError;
 
 const MAGIC: &[u8; 4] = b"Obj\x01";
 
+/// Partitions are called as their columns are, whatever Avro allows. The crate asks its process for that once, before its first use, which
+/// here is a writer's and in a gateway a reader's.
+struct AnyName;
+
+impl RecordFieldNameValidator for AnyName {
+    fn validate(&self, _name: &str) -> apache_avro::AvroResult<()> {
+        Ok(())
+    }
+}
+
+fn allow_any_name() {
+    // Somebody was first: it allows the same.
+    let _ = set_record_field_name_validator(Box::new(AnyName));
+}
+
 /// Writes `records` of `schema` to `path`, with `properties` in the header; gives the file's length.
 pub(super) fn write(path: &Path, schema: &Json, properties: &[(&str, String)], records: &[Value]) -> Result<u64, WarehouseError> {
+    allow_any_name();
     let parsed = Schema::parse(schema)?;
     let sync = *uuid::Uuid::new_v4().as_bytes();
     let text = schema.to_string();
@@ -44,6 +61,7 @@ pub(super) fn write(path: &Path, schema: &Json, properties: &[(&str, String)], r
 /// The records of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Value>, WarehouseError> {
     let file = std::fs::File::open(path).map_err(|source| WarehouseError::io(path, source))?;
+    allow_any_name();
     Ok(Reader::new(std::io::BufReader::new(file))?.collect::<Result<_, _>>()?)
 }
 

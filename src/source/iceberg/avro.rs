@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Once;
 
-use apache_avro::schema::Schema;
+use apache_avro::schema::{Name, Schema};
 use apache_avro::types::Value;
 use apache_avro::validator::RecordFieldNameValidator;
 use apache_avro::{AvroResult, Reader};
@@ -33,6 +33,15 @@ impl RecordFieldNameValidator for AnyName {
     }
 }
 
+/// What the crate takes from its process once, at its first use: the limit, and that names are free.
+pub(super) fn prepare() {
+    LIMIT.call_once(|| {
+        apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
+        // Only the first one counts; the demo's writer, the other user of the crate, sets one that allows the same.
+        let _ = apache_avro::validator::set_record_field_name_validator(Box::new(AnyName));
+    });
+}
+
 /// An open container file.
 pub(super) struct Records<'a> {
     reader: Reader<'a, &'a [u8]>,
@@ -41,11 +50,7 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     pub(super) fn open(bytes: &'a [u8], url: &'a str) -> Result<Self, FormatError> {
-        LIMIT.call_once(|| {
-            apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
-            // Only the first one counts, and nobody else sets one.
-            let _ = apache_avro::validator::set_record_field_name_validator(Box::new(AnyName));
-        });
+        prepare();
         let reader = Reader::new(bytes).map_err(|error| FormatError::damaged(url, format!("Avro: {error}")))?;
         check(reader.writer_schema(), &mut Vec::new(), 0).map_err(|reason| FormatError::damaged(url, reason))?;
         Ok(Self { reader, url })
@@ -59,7 +64,11 @@ impl<'a> Records<'a> {
     /// Where the fields are in each record.
     pub(super) fn shape(&self) -> Result<Shape, FormatError> {
         match self.reader.writer_schema() {
-            Schema::Record(_) => Ok(Shape::of(self.reader.writer_schema())),
+            Schema::Record(_) => {
+                let mut named = HashMap::new();
+                collect_named(self.reader.writer_schema(), &mut named);
+                Ok(Shape::of(self.reader.writer_schema(), &named))
+            }
             _ => Err(FormatError::damaged(self.url, "Avro: its items are no records")),
         }
     }
@@ -76,7 +85,7 @@ impl<'a> Records<'a> {
 }
 
 /// Refuses schemas that decoding could not get out of.
-fn check<'s>(schema: &'s Schema, open: &mut Vec<&'s apache_avro::schema::Name>, depth: usize) -> Result<(), String> {
+fn check<'s>(schema: &'s Schema, open: &mut Vec<&'s Name>, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("Avro: types are nested deeper than {MAX_DEPTH}"));
     }
@@ -113,7 +122,7 @@ pub(super) struct DecimalShape {
 }
 
 impl Shape {
-    fn of(schema: &Schema) -> Self {
+    fn of(schema: &Schema, named: &Named<'_>) -> Self {
         let mut shape = Self::default();
         let Schema::Record(record) = schema else { return shape };
         for (position, field) in record.fields.iter().enumerate() {
@@ -122,10 +131,10 @@ impl Shape {
                 shape.by_id.insert(id, position);
             }
             shape.by_name.insert(field.name.clone(), position);
-            let inner = not_null(&field.schema);
-            let inner = if let Schema::Array(array) = inner { not_null(&array.items) } else { inner };
+            let inner = not_null(&field.schema, named);
+            let inner = if let Schema::Array(array) = inner { not_null(&array.items, named) } else { inner };
             if matches!(inner, Schema::Record(_)) {
-                shape.inner.insert(position, Self::of(inner));
+                shape.inner.insert(position, Self::of(inner, named));
             }
             let decimal = match inner {
                 Schema::Decimal(decimal) => u8::try_from(decimal.precision).ok().zip(u8::try_from(decimal.scale).ok()),
@@ -148,10 +157,34 @@ impl Shape {
     }
 }
 
-/// The other side of a union with null.
-fn not_null(schema: &Schema) -> &Schema {
+/// A schema's named types. Avro writes a type out once and then calls it by its name: the second of two partition columns of one decimal
+/// is such a name.
+type Named<'s> = HashMap<&'s Name, &'s Schema>;
+
+fn collect_named<'s>(schema: &'s Schema, named: &mut Named<'s>) {
+    if let Schema::Ref { .. } = schema {
+        return;
+    }
+    if let Some(name) = schema.name() {
+        named.insert(name, schema);
+    }
     match schema {
+        Schema::Record(record) => record.fields.iter().for_each(|field| collect_named(&field.schema, named)),
+        Schema::Array(array) => collect_named(&array.items, named),
+        Schema::Map(map) => collect_named(&map.types, named),
+        Schema::Union(union) => union.variants().iter().for_each(|variant| collect_named(variant, named)),
+        _ => {}
+    }
+}
+
+/// The other side of a union with null, as it was written out.
+fn not_null<'s>(schema: &'s Schema, named: &Named<'s>) -> &'s Schema {
+    let schema = match schema {
         Schema::Union(union) => union.variants().iter().find(|variant| **variant != Schema::Null).unwrap_or(schema),
+        other => other,
+    };
+    match schema {
+        Schema::Ref { name } => named.get(name).copied().unwrap_or(schema),
         other => other,
     }
 }
@@ -263,8 +296,9 @@ pub(super) fn datum(value: Value, decimal: Option<DecimalShape>) -> Option<Datum
         Value::Boolean(value) => Datum::Boolean(value),
         Value::Int(value) => Datum::Int(value),
         Value::Long(value) => Datum::Long(value),
-        Value::Float(value) => Datum::Float(value),
-        Value::Double(value) => Datum::Double(value),
+        // All NaNs are one value, and one partition.
+        Value::Float(value) => Datum::Float(if value.is_nan() { f32::NAN } else { value }),
+        Value::Double(value) => Datum::Double(if value.is_nan() { f64::NAN } else { value }),
         Value::Bytes(bytes) => Datum::Binary(Bytes::from(bytes)),
         Value::Fixed(_, bytes) => Datum::Fixed(Bytes::from(bytes)),
         Value::String(text) => Datum::String(text),

@@ -35,12 +35,13 @@ pub enum Transform {
 }
 
 impl Transform {
-    /// By its name in metadata; never fails.
-    pub fn parse(name: &str) -> Self {
+    /// By its name in metadata, in any case; never fails.
+    pub fn parse(text: &str) -> Self {
+        let name = text.to_ascii_lowercase();
         let width = |prefix: &str| {
             name.strip_prefix(prefix)?.strip_suffix(']')?.trim().parse().ok().filter(|&width: &u32| width > 0 && width <= i32::MAX as u32)
         };
-        match name {
+        match name.as_str() {
             "identity" => Self::Identity,
             "year" | "years" => Self::Year,
             "month" | "months" => Self::Month,
@@ -53,7 +54,7 @@ impl Transform {
                 } else if let Some(width) = width("truncate[") {
                     Self::Truncate(width)
                 } else {
-                    Self::Unknown(name.to_owned())
+                    Self::Unknown(text.to_owned())
                 }
             }
         }

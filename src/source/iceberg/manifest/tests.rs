@@ -67,6 +67,7 @@ fn entry(path: &'static str) -> Entry {
 }
 
 fn bytes_of(partition: &str, entries: &[Entry]) -> Vec<u8> {
+    crate::source::iceberg::avro::prepare();
     let schema = Schema::parse_str(&MANIFEST.replace("PARTITION", partition)).unwrap();
     let mut writer = Writer::with_codec(&schema, Vec::new(), Codec::Deflate(Default::default())).unwrap();
     for entry in entries {
@@ -229,6 +230,7 @@ fn a_schema_that_contains_itself_is_refused() {
 
 #[test]
 fn lists_of_old_writers_are_read_by_field_id() {
+    crate::source::iceberg::avro::prepare();
     let schema = Schema::parse_str(LIST).unwrap();
     let mut writer = Writer::new(&schema, Vec::new()).unwrap();
     let summary = Value::Record(vec![
