@@ -85,11 +85,6 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
             }
             Ok(Transformed::yes(Expr::BinaryExpr(binary)))
         }
-        // Of the columns of a UNION, for one, which were numerics when the operator was chosen.
-        Expr::BinaryExpr(mut binary) if binary.op.is_numerical_operators() => {
-            let changed = doubles(vec![binary.left.as_mut(), binary.right.as_mut()], schema);
-            Ok(if changed { Transformed::yes(Expr::BinaryExpr(binary)) } else { Transformed::no(Expr::BinaryExpr(binary)) })
-        }
         Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut());
             let mut changed = doubles(results.collect(), schema);
