@@ -1,20 +1,10 @@
 //! `sql/*.sql` and the README's SQL run as they stand, over the tables of `featgres demo`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use featgres::demo::{sample, session};
+use featgres::demo::session;
 
-use crate::support::TestGateway;
-
-async fn gateway() -> TestGateway {
-    TestGateway::with(
-        |_| {},
-        |warehouse| {
-            sample::write(warehouse).expect("the sample tables");
-        },
-    )
-    .await
-}
+use crate::support::{TestGateway, root};
 
 /// Runs a script as psql would, and fails with its output if a statement of it does.
 async fn run(gateway: &TestGateway, name: &str, script: String) -> String {
@@ -32,13 +22,9 @@ async fn run(gateway: &TestGateway, name: &str, script: String) -> String {
     output
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_runs_twice() {
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let script = std::fs::read_to_string(root().join("sql/quickstart.sql")).expect("the quickstart");
     run(&gateway, "quickstart", script.clone()).await;
     run(&gateway, "quickstart, again", script).await;
@@ -46,7 +32,7 @@ async fn the_quickstart_runs_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_runs() {
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(root().join("sql/examples")).expect("sql/examples").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
@@ -77,7 +63,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readmes_sql_runs_in_its_order() {
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
     let quickstart = std::fs::read_to_string(root().join("sql/quickstart.sql")).expect("the quickstart");
     let output = run(&gateway, "quickstart", quickstart).await;

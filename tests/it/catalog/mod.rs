@@ -4,9 +4,9 @@ mod corpus;
 mod psql;
 mod relations;
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::TestGateway;
+use crate::support::{TestGateway, answer};
 
 /// A gateway with one commented feature view.
 async fn gateway() -> (TestGateway, Client) {
@@ -27,12 +27,6 @@ async fn gateway() -> (TestGateway, Client) {
 
 /// Rows of a simple query, cells joined by bars as `psql -At` prints them.
 async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
-    messages
-        .iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|column| row.get(column).unwrap_or("")).collect::<Vec<_>>().join("|")),
-            _ => None,
-        })
-        .collect()
+    let line = |row: &Vec<Option<String>>| row.iter().map(|cell| cell.as_deref().unwrap_or("")).collect::<Vec<_>>().join("|");
+    answer(client, sql).await.iter().map(line).collect()
 }

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::encrypted::Encrypted;
 use super::rust;
-use crate::support::{Authority, PostgreSql, TestGateway};
+use crate::support::{Authority, PostgreSql, TestGateway, root};
 
 /// A client: its name in files, its name for people, and how it is run.
 pub(super) struct Client {
@@ -81,10 +81,6 @@ struct Outcome {
     version: String,
     cases: usize,
     differing: Vec<String>,
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn expected_file(client: &Client) -> PathBuf {

@@ -5,26 +5,9 @@ mod matrix;
 mod million;
 mod rust;
 
-use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use featgres::demo::sample;
-
-use crate::support::TestGateway;
-
-async fn gateway() -> TestGateway {
-    TestGateway::with(
-        |_| {},
-        |warehouse| {
-            sample::write(warehouse).expect("the sample tables");
-        },
-    )
-    .await
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
+use crate::support::{TestGateway, root};
 
 /// Whether a program answers; says so if not.
 async fn have(test: &str, program: &str, arguments: &[&str]) -> bool {
@@ -55,7 +38,7 @@ async fn psql_runs_the_quickstart() {
     if !have("psql_runs_the_quickstart", "psql", &["--version"]).await {
         return;
     }
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let script = root().join("sql/quickstart.sql").display().to_string();
     let output = psql(&gateway, &["-f", &script]).await;
     assert!(output.status.success(), "{}", told(&output));
@@ -82,7 +65,7 @@ async fn psql_copies_entity_rows_in_and_training_data_out() {
     if !have("psql_copies_entity_rows_in_and_training_data_out", "psql", &["--version"]).await {
         return;
     }
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let folder = tempfile::tempdir().expect("a folder");
     let (spine, training, script) = (folder.path().join("spine.csv"), folder.path().join("training.csv"), folder.path().join("copy.sql"));
     std::fs::write(&spine, "customer_id,event_timestamp\n1002,2026-05-31 12:00:00+00\n4711,2026-05-31 12:00:00+00\n").expect("a file");
@@ -109,7 +92,7 @@ async fn psycopg_runs_the_quickstart() {
     if !have("psycopg_runs_the_quickstart", &python, &["-c", "import psycopg"]).await {
         return;
     }
-    let gateway = gateway().await;
+    let gateway = TestGateway::of_the_demo().await;
     let output = tokio::process::Command::new(&python)
         .arg(root().join("tests/clients/python/quickstart.py"))
         .arg(root().join("sql/quickstart.sql"))

@@ -2,9 +2,9 @@
 
 use arrow::record_batch::RecordBatch;
 use featgres::demo::warehouse::Warehouse;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::{TestGateway, batch, code, schema};
+use crate::support::{TestGateway, batch, code, lines, schema};
 
 const VIEW: &str = "CREATE FEATURE VIEW customer_features (total_orders BIGINT)
     ENTITIES (customer_id) FROM iceberg.gold.customer_aggregates TIMESTAMP updated_at CREATED TIMESTAMP ingested_at";
@@ -28,16 +28,7 @@ fn append(warehouse: &Warehouse, name: &str, rows: impl FnOnce(&arrow::datatypes
 }
 
 async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let mut rows: Vec<String> = messages
-        .iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|index| row.get(index).unwrap_or("NULL")).collect::<Vec<_>>().join(" "))
-            }
-            _ => None,
-        })
-        .collect();
+    let mut rows = lines(client, sql).await;
     rows.sort();
     rows
 }
@@ -48,7 +39,7 @@ async fn last_at(client: &Client) -> String {
     found[0].clone()
 }
 
-const BEFORE: [&str; 8] = ["1 10", "1 10", "1 15", "2 21", "2 NULL", "3 NULL", "4 NULL", "NULL NULL"];
+const BEFORE: [&str; 8] = ["1|10", "1|10", "1|15", "2|21", "2|NULL", "3|NULL", "4|NULL", "NULL|NULL"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_last_query_tells_gives_the_same_rows_again() {
@@ -156,14 +147,14 @@ async fn a_tag_pins_all_tables_and_wins_over_a_views_own_pin() {
     // Two pins of one table in one retrieval, and both come back.
     let both = "SELECT tagged, now FROM (SELECT tagged__total_orders AS tagged, customer_features__total_orders AS now
         FROM get_latest_features((SELECT 1 AS customer_id), ARRAY['tagged:*', 'customer_features:*'], full_feature_names => true";
-    assert_eq!(rows(&client, &format!("{both})) AS t")).await, ["15 17"]);
+    assert_eq!(rows(&client, &format!("{both})) AS t")).await, ["15|17"]);
     let at = last_at(&client).await;
     commit(&gateway, "18");
     let warehouse = gateway.warehouse();
     let mut table = warehouse.load_table("gold", "customer_aggregates").unwrap();
     warehouse.tag(&mut table, "train").unwrap();
-    assert_eq!(rows(&client, &format!("{both})) AS t")).await, ["18 18"], "tags can move");
-    assert_eq!(rows(&client, &format!("{both}, at => '{at}')) AS t")).await, ["15 17"], "{at}");
+    assert_eq!(rows(&client, &format!("{both})) AS t")).await, ["18|18"], "tags can move");
+    assert_eq!(rows(&client, &format!("{both}, at => '{at}')) AS t")).await, ["15|17"], "{at}");
     let plain = format!("SELECT count(*) FROM iceberg.gold.customer_aggregates FOR VERSION AS OF {pinned}");
     assert_eq!(rows(&client, &plain).await, ["9"]);
 }

@@ -6,27 +6,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::{TestGateway, code};
+use crate::support::{TestGateway, code, lines};
 
 const VIEW: &str = "CREATE FEATURE VIEW files (total_orders BIGINT, favourite TEXT) ENTITIES (customer_id) \
     FROM iceberg.gold.customer_aggregates TIMESTAMP updated_at CREATED TIMESTAMP ingested_at WITH (scan = 'glob')";
 
-async fn texts(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
-    let row = |message| match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_owned()).collect::<Vec<_>>().join("|"))
-        }
-        _ => None,
-    };
-    messages.into_iter().filter_map(row).collect()
-}
-
 /// The folder of the table's data files.
 async fn folder(client: &Client) -> PathBuf {
-    let pattern = texts(client, "SELECT path FROM feature_store.feature_views WHERE name = 'files'").await.remove(0);
+    let pattern = lines(client, "SELECT path FROM feature_store.feature_views WHERE name = 'files'").await.remove(0);
     PathBuf::from(pattern.trim_start_matches("file://").strip_suffix("/*.parquet").expect("a pattern"))
 }
 
@@ -52,11 +41,11 @@ async fn every_matching_file_is_read_by_name() {
     client.batch_execute(&exact).await.expect("the exact view");
     // Nothing was deleted so far, so both ways see the same.
     let all = "SELECT * FROM VIEW ORDER BY 1, 2, 3, 4, 5";
-    assert_eq!(texts(&client, &all.replace("VIEW", "files")).await, texts(&client, &all.replace("VIEW", "exact")).await);
+    assert_eq!(lines(&client, &all.replace("VIEW", "files")).await, lines(&client, &all.replace("VIEW", "exact")).await);
     let latest = "SELECT customer_id, total_orders, favourite FROM get_latest_features(\
         entities => (SELECT * FROM (VALUES (1::bigint), (3), (9)) AS t(customer_id)), \
         features => ARRAY['files:total_orders', 'files:favourite']) ORDER BY 1";
-    assert_eq!(texts(&client, latest).await, ["1|15|coffee", "3|30|water", "9|NULL|NULL"]);
+    assert_eq!(lines(&client, latest).await, ["1|15|coffee", "3|30|water", "9|NULL|NULL"]);
 
     // A file that no commit knows, with its columns in another order and of narrower types, and one of another writer.
     let data = folder(&client).await;
@@ -70,7 +59,7 @@ async fn every_matching_file_is_read_by_name() {
         ],
     );
     std::fs::write(data.join("zz.parquet.crc"), "not Parquet").expect("a file");
-    assert_eq!(texts(&client, latest).await, ["1|15|coffee", "3|30|water", "9|900|NULL"]);
+    assert_eq!(lines(&client, latest).await, ["1|15|coffee", "3|30|water", "9|900|NULL"]);
     // Written again under its name: the footer that was kept is of another file.
     write(
         &data.join("zz.parquet"),
@@ -81,19 +70,19 @@ async fn every_matching_file_is_read_by_name() {
             ("favourite", Arc::new(StringArray::from(vec!["cocoa"]))),
         ],
     );
-    assert_eq!(texts(&client, latest).await, ["1|15|coffee", "3|30|water", "9|901|cocoa"]);
+    assert_eq!(lines(&client, latest).await, ["1|15|coffee", "3|30|water", "9|901|cocoa"]);
     assert_eq!(
-        texts(
+        lines(
             &client,
             "SELECT row_count, file_count, snapshot_id, metadata_location FROM feature_store.feature_views WHERE name = 'files'"
         )
         .await,
         ["9|4|NULL|NULL"]
     );
-    let plan = texts(&client, "EXPLAIN SELECT total_orders FROM files WHERE updated_at > '2026-02-01'").await.join("\n");
+    let plan = lines(&client, "EXPLAIN SELECT total_orders FROM files WHERE updated_at > '2026-02-01'").await.join("\n");
     assert!(plan.contains("files=1/4"), "{plan}");
-    assert_eq!(texts(&client, "SELECT total_orders FROM files WHERE updated_at > '2026-02-01'").await, ["901"]);
-    let definition = texts(&client, "SHOW CREATE FEATURE VIEW files").await.remove(0);
+    assert_eq!(lines(&client, "SELECT total_orders FROM files WHERE updated_at > '2026-02-01'").await, ["901"]);
+    let definition = lines(&client, "SHOW CREATE FEATURE VIEW files").await.remove(0);
     assert!(definition.contains("WITH (scan = 'glob')"), "{definition}");
 }
 

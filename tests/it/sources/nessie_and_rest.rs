@@ -2,23 +2,11 @@
 //!
 //! Tables live on a branch of the test's own, which is made and deleted through Nessie's API by the stack's script.
 
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::{Stack, TestGateway, TrinoSession};
+use crate::support::{Stack, TestGateway, TrinoSession, cells};
 
 /// The cells of all rows, NULL as `null`.
-async fn cells(client: &Client, sql: &str) -> Vec<Vec<String>> {
-    let answers = match client.simple_query(sql).await {
-        Ok(answers) => answers,
-        Err(error) => panic!("{sql}\n{error:?}"),
-    };
-    let rows = answers.into_iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    rows.map(|row| (0..row.len()).map(|index| row.get(index).unwrap_or("null").to_owned()).collect()).collect()
-}
-
 async fn cell(client: &Client, sql: &str) -> String {
     cells(client, sql).await.remove(0).remove(0)
 }

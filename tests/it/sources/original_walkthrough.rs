@@ -6,9 +6,9 @@
 //! The tables are made on Nessie's branch `dev`, which Trino has as its catalog `iceberg_dev`; featgres calls it `iceberg`.
 
 use serde_json::{Value, json};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::{Stack, TestGateway, TrinoSession, plain};
+use crate::support::{Stack, TestGateway, TrinoSession, answer, plain};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn original_walkthrough() {
@@ -264,13 +264,7 @@ impl Walk {
 
     /// The rows of a query, in the spelling of [`TrinoSession::rows`].
     async fn cells(&self, sql: &str) -> Vec<Vec<String>> {
-        let messages = self.client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|index| row.get(index).map_or_else(|| "null".to_owned(), plain)).collect())
-            }
-            _ => None,
-        });
-        rows.collect()
+        let shown = |cell: Option<String>| cell.map_or_else(|| "null".to_owned(), |cell| plain(&cell));
+        answer(&self.client, sql).await.into_iter().map(|row| row.into_iter().map(shown).collect()).collect()
     }
 }

@@ -3,18 +3,9 @@
 use std::process::Stdio;
 
 use featgres::config::{CatalogConfig, CatalogKind, Config, Secret};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::Client;
 
-use crate::support::{PostgreSql, Stack, TestGateway, TrinoSession};
-
-async fn cells(client: &Client, sql: &str) -> Vec<Vec<String>> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
-    let row = |message| match message {
-        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|index| row.get(index).unwrap_or("null").to_owned()).collect()),
-        _ => None,
-    };
-    messages.into_iter().filter_map(row).collect()
-}
+use crate::support::{PostgreSql, Stack, TestGateway, TrinoSession, cells};
 
 async fn refused(client: &Client, sql: &str) -> (String, String) {
     let error = client.simple_query(sql).await.expect_err("the statement fails");

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use featgres::config::{CatalogConfig, CatalogKind, Config};
-use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::support::{FakeTrino, TestGateway, TrinoFault as Fault, code, write_sample};
+use crate::support::{FakeTrino, TestGateway, TrinoFault as Fault, code, lines, write_sample};
 
 const VIEW: &str = "CREATE FEATURE VIEW customer_features (total_orders BIGINT) ENTITIES (customer_id) \
     FROM lake.gold.customer_aggregates TIMESTAMP updated_at CREATED TIMESTAMP ingested_at";
@@ -27,26 +26,15 @@ async fn gateway(trino: &FakeTrino, lifetime: Duration) -> TestGateway {
     gateway
 }
 
-async fn texts(client: &Client, sql: &str) -> Vec<String> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}\n{error:?}"));
-    let row = |message| match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).unwrap_or("NULL").to_owned()).collect::<Vec<_>>().join("|"))
-        }
-        _ => None,
-    };
-    messages.into_iter().filter_map(row).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_those_that_trino_names() {
     let trino = FakeTrino::start().await;
     let gateway = gateway(&trino, Duration::ZERO).await;
     let client = gateway.connect().await;
     let all = "SELECT * FROM CATALOG.gold.customer_aggregates ORDER BY 1, 2, 3, 4";
-    assert_eq!(texts(&client, &all.replace("CATALOG", "lake")).await, texts(&client, &all.replace("CATALOG", "iceberg")).await);
-    assert_eq!(texts(&client, "SHOW TABLES FROM lake.gold").await, ["customer_aggregates", "labels", "tiers"]);
-    assert_eq!(texts(&client, "SHOW SCHEMAS FROM lake").await, ["gold"]);
+    assert_eq!(lines(&client, &all.replace("CATALOG", "lake")).await, lines(&client, &all.replace("CATALOG", "iceberg")).await);
+    assert_eq!(lines(&client, "SHOW TABLES FROM lake.gold").await, ["customer_aggregates", "labels", "tiers"]);
+    assert_eq!(lines(&client, "SHOW SCHEMAS FROM lake").await, ["gold"]);
     for (sql, expected) in [
         ("SELECT * FROM lake.gold.customer_aggregate", "42P01"),
         ("SELECT * FROM lake.golf.customer_aggregates", "3F000"),
@@ -58,9 +46,9 @@ async fn tables_are_those_that_trino_names() {
     let error = client.simple_query("SELECT * FROM lake.gold.lables").await.expect_err("misspelt");
     assert_eq!(error.as_db_error().and_then(|error| error.hint()), Some("Perhaps you meant \"labels\"."));
     client.batch_execute(VIEW).await.expect("the view");
-    let path = texts(&client, "SELECT path FROM feature_store.feature_views").await.remove(0);
+    let path = lines(&client, "SELECT path FROM feature_store.feature_views").await.remove(0);
     assert!(path.ends_with("/data/*.parquet"), "{path}");
-    assert_eq!(texts(&client, RETRIEVAL).await, ["15"]);
+    assert_eq!(lines(&client, RETRIEVAL).await, ["15"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +59,7 @@ async fn a_pointer_is_asked_for_once_in_its_lifetime() {
     client.batch_execute(VIEW).await.expect("the view");
     trino.questions();
     for _ in 0..20 {
-        assert_eq!(texts(&client, RETRIEVAL).await, ["15"]);
+        assert_eq!(lines(&client, RETRIEVAL).await, ["15"]);
     }
     assert_eq!(trino.questions(), Vec::<String>::new(), "retrievals within the pointer's lifetime");
     for sql in ["\\d", "SELECT * FROM information_schema.columns", "SELECT * FROM pg_catalog.pg_class"] {
@@ -82,7 +70,7 @@ async fn a_pointer_is_asked_for_once_in_its_lifetime() {
     let asked = trino.questions();
     assert_eq!(asked.iter().filter(|sql| sql.starts_with("SELECT file")).count(), 1, "{asked:?}");
     for _ in 0..5 {
-        assert_eq!(texts(&client, "SHOW TABLES FROM lake.gold").await.len(), 3);
+        assert_eq!(lines(&client, "SHOW TABLES FROM lake.gold").await.len(), 3);
         assert_eq!(code(client.simple_query("SELECT * FROM lake.gold.lables").await), "42P01");
     }
     let listings = trino.questions().into_iter().filter(|sql| sql.starts_with("SELECT table_name")).count();
@@ -114,15 +102,15 @@ async fn each_fault_fails_in_time_and_passes_without_a_restart() {
         let message = error.as_db_error().expect("an error of the server").message().to_owned();
         assert!(message.contains(words) && message.contains("\"lake\""), "{fault:?}: {message}");
         assert!(began.elapsed() < Duration::from_secs(20), "{fault:?} took {:?}", began.elapsed());
-        assert_eq!(texts(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["8"], "others go on");
+        assert_eq!(lines(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["8"], "others go on");
         trino.set(Fault::None);
-        assert_eq!(texts(&client, RETRIEVAL).await, ["15"], "after {fault:?}");
+        assert_eq!(lines(&client, RETRIEVAL).await, ["15"], "after {fault:?}");
     }
     trino.set(Fault::Hanging);
     client.batch_execute("SET statement_timeout = '200ms'").await.expect("a setting");
     assert_eq!(code(client.simple_query(RETRIEVAL).await), "57014");
     client.batch_execute("RESET statement_timeout").await.expect("a setting");
-    assert_eq!(texts(&client, "SELECT name FROM feature_store.feature_views").await, ["customer_features"], "never fails for it");
+    assert_eq!(lines(&client, "SELECT name FROM feature_store.feature_views").await, ["customer_features"], "never fails for it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +138,7 @@ async fn trino_stops_working_for_a_statement_that_ends() {
     let pages = trino.cancelled(3).await;
     assert!(pages.iter().all(|page| page.starts_with("/v1/statement/executing/")), "{pages:?}");
     trino.set(Fault::None);
-    assert_eq!(texts(&client, question).await, ["8"]);
+    assert_eq!(lines(&client, question).await, ["8"]);
     assert_eq!(trino.cancelled(3).await.len(), 3, "what ends by itself is not cancelled");
 }
 
@@ -161,7 +149,7 @@ async fn lists_are_whole_or_an_error() {
     let client = gateway.connect().await;
     let tables: Vec<String> = (0..5_432).map(|number| format!("t{number:05}")).collect();
     trino.list(tables.clone());
-    assert_eq!(texts(&client, "SHOW TABLES FROM lake.many").await, tables);
+    assert_eq!(lines(&client, "SHOW TABLES FROM lake.many").await, tables);
     let error = client.simple_query("SELECT * FROM lake.many.t05431x").await.expect_err("no such table");
     assert_eq!(error.code().map(|code| code.code()), Some("3F000"), "{error:?}");
     // Rows that the client library does not understand, and does not complain about.
@@ -176,7 +164,7 @@ async fn a_coordinator_that_starts_is_waited_for() {
     let gateway = gateway(&trino, Duration::ZERO).await;
     let client = gateway.connect().await;
     trino.set(Fault::StartingUp);
-    let (rows, ()) = tokio::join!(texts(&client, "SELECT count(*) FROM lake.gold.labels"), async {
+    let (rows, ()) = tokio::join!(lines(&client, "SELECT count(*) FROM lake.gold.labels"), async {
         while trino.questions().is_empty() {
             tokio::task::yield_now().await;
         }
@@ -199,8 +187,8 @@ async fn a_coordinator_that_is_down_at_the_start_is_used_when_it_is_up() {
         refused = client.simple_query("SELECT count(*) FROM lake.gold.labels").await;
     }
     assert_eq!(code(refused), "HV00N");
-    assert_eq!(texts(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["8"]);
+    assert_eq!(lines(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["8"]);
     let trino = FakeTrino::start_on(port).await;
     trino.show(&config.catalogs["iceberg"].sqlite_path().expect("a path"));
-    assert_eq!(texts(&client, "SELECT count(*) FROM lake.gold.labels").await, ["8"]);
+    assert_eq!(lines(&client, "SELECT count(*) FROM lake.gold.labels").await, ["8"]);
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use featgres::clock::SystemClock;
 use featgres::config::Config;
+use featgres::demo::sample;
 use featgres::demo::warehouse::Warehouse;
 use featgres::error::Report;
 use featgres::server::Server;
@@ -30,6 +31,12 @@ impl TestGateway {
     /// Over the sample tables of [`super::write_sample`].
     pub async fn start() -> Self {
         Self::with(|_| {}, super::write_sample).await
+    }
+
+    /// Over the tables of `featgres demo`.
+    pub async fn of_the_demo() -> Self {
+        let tables = |warehouse: &Warehouse| drop(sample::write(warehouse).expect("the sample tables"));
+        Self::with(|_| {}, tables).await
     }
 
     /// With a changed configuration and tables of the test's own.
