@@ -32,14 +32,14 @@ pub use concatenation::text_concatenation;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
 pub use json::json_operator;
 
-/// What a function does with arrays of one length, of the types that [`Builtin::types`] gave.
-type Body = fn(&[ArrayRef]) -> std::result::Result<ArrayRef, Report>;
+/// What a function does with arrays of one length, of the types that its [`Types`] gave.
+pub type Body = fn(&[ArrayRef]) -> std::result::Result<ArrayRef, Report>;
 /// The types that arguments of these types are brought to and the type of the answer; `None` if there is no such function.
-type Types = fn(&[DataType]) -> Option<(Vec<DataType>, DataType)>;
+pub type Types = fn(&[DataType]) -> Option<(Vec<DataType>, DataType)>;
 
-/// A function of values alone.
+/// A function of values alone. Two of one name are the same function.
 #[derive(Debug)]
-struct Builtin {
+pub struct Builtin {
     name: &'static str,
     types: Types,
     body: Body,
@@ -49,13 +49,14 @@ struct Builtin {
 }
 
 impl Builtin {
-    fn function(name: &'static str, types: Types, body: Body) -> Arc<ScalarUDF> {
+    /// The function; 42883 for arguments that `types` does not know.
+    pub fn function(name: &'static str, types: Types, body: Body) -> Arc<ScalarUDF> {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, answer: None, signature }))
     }
 
     /// The same of an answer that is called this.
-    fn function_of(name: &'static str, types: Types, body: Body, answer: PgType) -> Arc<ScalarUDF> {
+    pub fn function_of(name: &'static str, types: Types, body: Body, answer: PgType) -> Arc<ScalarUDF> {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, answer: Some(answer), signature }))
     }

@@ -69,7 +69,7 @@ fn round(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
 
 /// Half away from zero at so many digits behind the point (before it, if negative); the scale stays.
 fn to_digits(number: i128, scale: i8, digits: i64) -> i128 {
-    let cut = i64::from(scale) - digits;
+    let cut = i64::from(scale).saturating_sub(digits);
     if cut <= 0 {
         return number;
     }
@@ -77,4 +77,17 @@ fn to_digits(number: i128, scale: i8, digits: i64) -> i128 {
     let rest = number % unit;
     let floor = number - rest;
     if rest.unsigned_abs() * 2 >= unit.unsigned_abs() { floor.saturating_add(unit * number.signum()) } else { floor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_digits_can_be_asked_for() {
+        for (digits, rounded) in [(i64::MAX, 12_345), (1, 12_350), (0, 12_300), (-1, 12_000), (-2, 10_000), (-3, 0), (i64::MIN, 0)] {
+            assert_eq!(to_digits(12_345, 2, digits), rounded, "{digits} digits");
+        }
+        assert_eq!(to_digits(-12_350, 2, 0), -12_400);
+    }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::Expr;
 
-/// Digits of the longest interval in nanoseconds.
-const PRECISION: u8 = 38;
+use crate::catalog::Builtin;
+use crate::error::Report;
+
+/// The longest interval in nanoseconds has fewer digits.
+const ANSWER: DataType = DataType::Decimal128(38, 0);
 const DAY_NANOS: i128 = 86_400_000_000_000;
 
 /// Whether values of the type are compared by [`order`].
@@ -19,7 +21,7 @@ pub(super) fn is_interval(data_type: &DataType) -> bool {
 
 /// The place of an interval among all, as a number.
 pub(super) fn order(interval: Expr) -> Expr {
-    ScalarUDF::new_from_impl(Order { signature: Signature::any(1, Volatility::Immutable) }).call(vec![interval])
+    Builtin::function("interval_order", of_an_interval, places).call(vec![interval])
 }
 
 fn nanos(interval: IntervalMonthDayNano) -> i128 {
@@ -27,33 +29,14 @@ fn nanos(interval: IntervalMonthDayNano) -> i128 {
     days * DAY_NANOS + i128::from(interval.nanoseconds)
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Order {
-    signature: Signature,
+fn of_an_interval(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    matches!(arguments, [of] if is_interval(of)).then(|| (arguments.to_vec(), ANSWER))
 }
 
-impl ScalarUDFImpl for Order {
-    fn name(&self) -> &str {
-        "interval_order"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Decimal128(PRECISION, 0))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(intervals) = arrays.first() else { return datafusion::common::exec_err!("an order is one of an interval") };
-        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        let places: Decimal128Array = intervals.iter().map(|interval| interval.map(nanos)).collect();
-        let places: ArrayRef = Arc::new(places.with_precision_and_scale(PRECISION, 0)?);
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&places, 0)?) } else { ColumnarValue::Array(places) })
-    }
+fn places(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
+    let intervals = arguments.iter().flat_map(|intervals| intervals.as_primitive::<IntervalMonthDayNanoType>());
+    let places: Decimal128Array = intervals.map(|interval| interval.map(nanos)).collect();
+    Ok(Arc::new(places.with_data_type(ANSWER)))
 }
 
 #[cfg(test)]

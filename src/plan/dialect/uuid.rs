@@ -1,76 +1,34 @@
 //! Text to uuid: the engine knows sixteen bytes, not how people write them.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray, FixedSizeBinaryBuilder};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::Expr;
 
-use crate::pg_format::decode;
+use crate::catalog::Builtin;
+use crate::error::Report;
+use crate::pg_format::decode::{self, Value};
 use crate::pg_type::PgType;
 use crate::plan::context::external;
 
 /// Bytes of a uuid.
 pub(super) const WIDTH: i32 = 16;
 
-/// The sixteen bytes of a text, or 22P02.
-fn parse(text: &str) -> Result<Vec<u8>> {
-    decode::uuid(text).map_err(external)
-}
-
-/// A literal text as a literal uuid; other expressions as a call.
+/// A literal text as a literal uuid; other expressions as a call. What is none is 22P02.
 pub(super) fn from_text(expression: Expr) -> Result<Expr> {
     if let Expr::Literal(ScalarValue::Utf8(text), metadata) = &expression {
-        let bytes = text.as_deref().map(parse).transpose()?;
+        let bytes = text.as_deref().map(decode::uuid).transpose().map_err(external)?;
         return Ok(Expr::Literal(ScalarValue::FixedSizeBinary(WIDTH, bytes), metadata.clone()));
     }
-    Ok(ScalarUDF::new_from_impl(UuidIn::default()).call(vec![expression]))
+    Ok(Builtin::function_of("uuid_in", of_a_text, uuid_in, PgType::UUID).call(vec![expression]))
 }
 
-/// `uuid_in(text)`.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct UuidIn {
-    signature: Signature,
+fn of_a_text(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    (arguments.len() == 1).then(|| (vec![DataType::Utf8], DataType::FixedSizeBinary(WIDTH)))
 }
 
-impl Default for UuidIn {
-    fn default() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Utf8], Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for UuidIn {
-    fn name(&self) -> &str {
-        "uuid_in"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::FixedSizeBinary(WIDTH))
-    }
-
-    fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
-        let field = PgType::from_sql_name("uuid").map(|(uuid, _)| uuid.arrow_field("uuid"));
-        Ok(Arc::new(field.unwrap_or_else(|| Field::new("uuid", DataType::FixedSizeBinary(WIDTH), true))))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let mut uuids = FixedSizeBinaryBuilder::new(WIDTH);
-        for array in &arrays {
-            let texts = array.as_string::<i32>();
-            for row in 0..texts.len() {
-                if texts.is_valid(row) {
-                    uuids.append_value(parse(texts.value(row))?)?;
-                } else {
-                    uuids.append_null();
-                }
-            }
-        }
-        Ok(ColumnarValue::Array(Arc::new(uuids.finish())))
-    }
+fn uuid_in(arguments: &[ArrayRef]) -> std::result::Result<ArrayRef, Report> {
+    let texts = arguments.iter().flat_map(|texts| texts.as_string::<i32>());
+    let values = texts.map(|text| text.map_or(Ok(Value::Null), |text| decode::uuid(text).map(Value::Bytes)));
+    decode::build(&DataType::FixedSizeBinary(WIDTH), &values.collect::<std::result::Result<Vec<_>, _>>()?)
 }

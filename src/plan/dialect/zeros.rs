@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
@@ -15,11 +15,11 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions_aggregate::bool_and_or::bool_and;
 use datafusion::logical_expr::expr::Alias;
-use datafusion::logical_expr::{
-    Aggregate, ColumnarValue, Distinct, Expr, LogicalPlan, Projection, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    TypeSignature, Volatility, when,
-};
+use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, Projection, when};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::catalog::Builtin;
+use crate::error::Report;
 
 /// The rule. Runs after the engine has settled types.
 #[derive(Debug, Default)]
@@ -54,9 +54,9 @@ fn keep(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
     }
     let Aggregate { input, group_expr, mut aggr_expr, schema, .. } = aggregate;
-    let all_negative = Arc::new(ScalarUDF::from(IsNegativeZero::default()));
+    let negative_zero = Builtin::function("is_negative_zero", of_a_float, is_negative_zero);
     for key in &floating {
-        aggr_expr.push(bool_and(all_negative.call(vec![group_expr[*key].clone()])));
+        aggr_expr.push(bool_and(negative_zero.call(vec![group_expr[*key].clone()])));
     }
     let wide = Aggregate::try_new(input, group_expr, aggr_expr)?;
     let first_sign = wide.schema.fields().len() - floating.len();
@@ -81,41 +81,19 @@ fn keep(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
 }
 
 /// `is_negative_zero(double precision | real) -> boolean`; never NULL, since a NULL key is no zero.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct IsNegativeZero {
-    signature: Signature,
+fn is_negative_zero(arguments: &[ArrayRef]) -> std::result::Result<ArrayRef, Report> {
+    fn answers<T: ArrowPrimitiveType<Native: Into<f64>>>(keys: &ArrayRef) -> impl Iterator<Item = bool> {
+        keys.as_primitive::<T>().iter().map(|key| key.map(Into::into).is_some_and(|key: f64| key == 0.0 && key.is_sign_negative()))
+    }
+    let answers = arguments.iter().flat_map(|keys| -> Vec<bool> {
+        match keys.data_type() {
+            DataType::Float32 => answers::<Float32Type>(keys).collect(),
+            _ => answers::<Float64Type>(keys).collect(),
+        }
+    });
+    Ok(Arc::new(BooleanArray::from(answers.collect::<Vec<_>>())))
 }
 
-impl Default for IsNegativeZero {
-    fn default() -> Self {
-        let types = [DataType::Float32, DataType::Float64].map(|of| TypeSignature::Exact(vec![of]));
-        Self { signature: Signature::one_of(types.to_vec(), Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for IsNegativeZero {
-    fn name(&self) -> &str {
-        "is_negative_zero"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(array) = arrays.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None))) };
-        let answers: BooleanArray = if let Some(values) = array.as_primitive_opt::<Float64Type>() {
-            values.iter().map(|value| Some(value.is_some_and(|value| value == 0.0 && value.is_sign_negative()))).collect()
-        } else if let Some(values) = array.as_primitive_opt::<Float32Type>() {
-            values.iter().map(|value| Some(value.is_some_and(|value| value == 0.0 && value.is_sign_negative()))).collect()
-        } else {
-            BooleanArray::from(vec![false; array.len()])
-        };
-        Ok(ColumnarValue::Array(Arc::new(answers)))
-    }
+fn of_a_float(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    matches!(arguments, [DataType::Float32 | DataType::Float64]).then(|| (arguments.to_vec(), DataType::Boolean))
 }
