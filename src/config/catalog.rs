@@ -69,7 +69,7 @@ pub const STORAGE_KEYS: &[&str] = &[
 ];
 
 /// Those that are true or false.
-const BOOLEANS: [&str; 3] = ["s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
+pub const STORAGE_FLAGS: &[&str] = &["s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
 
 /// A property for a folder that stands for a bucket: `mount.BUCKET = "/path"`, for copies of a warehouse.
 const MOUNT: &str = "mount.";
@@ -288,7 +288,7 @@ pub(super) fn is_storage_key(key: &str) -> bool {
 
 /// A property's value as text; booleans are text in the specification and may be true or false in TOML.
 pub(super) fn storage_value(key: &str, setting: &Setting) -> Result<String, ConfigError> {
-    if !BOOLEANS.contains(&key) {
+    if !STORAGE_FLAGS.contains(&key) {
         return Ok(setting.text()?.to_owned());
     }
     match setting.text() {

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use auth::{AuthConfig, AuthMethod};
-pub use catalog::{CatalogConfig, CatalogKind, STORAGE_KEYS};
+pub use catalog::{CatalogConfig, CatalogKind, STORAGE_FLAGS, STORAGE_KEYS};
 pub use duration::{format_duration, parse_duration};
 pub use error::ConfigError;
 pub use feast::FeastRegistry;

@@ -17,25 +17,10 @@ use super::container::ContainerCredentials;
 use super::profile::{Profile, ProfileCredentials, ProfileFiles};
 use super::vended::OfPrefix;
 use super::{Refusal, StorageError, StorageProperties};
+use crate::config::{STORAGE_FLAGS, STORAGE_KEYS};
 
-/// The properties that [`open`] reads.
-const KNOWN: &[&str] = &[
-    "s3.endpoint",
-    "s3.region",
-    "s3.access-key-id",
-    "s3.secret-access-key",
-    "s3.session-token",
-    "s3.path-style-access",
-    "s3.force-virtual-addressing",
-    "s3.anonymous",
-    "s3.profile-name",
-    CONNECT_TIMEOUT,
-    REQUEST_TIMEOUT,
-    "client.region",
-];
-
-const BOOLEANS: &[&str] = &["s3.path-style-access", "s3.force-virtual-addressing", "s3.anonymous"];
-
+/// Read where there is no `s3.region`; catalogs hand it out, nobody writes it into a configuration.
+const CLIENT_REGION: &str = "client.region";
 /// Seconds that a connection may take to be made.
 const CONNECT_TIMEOUT: &str = "s3.connect-timeout";
 /// Seconds that one request may take, its body included; retries go on for half as long.
@@ -45,10 +30,10 @@ const REQUEST_TIMEOUT: &str = "s3.request-timeout";
 pub(super) fn check(properties: &StorageProperties) -> Result<(), StorageError> {
     for (name, value) in properties {
         let ours = name.starts_with("s3.") || name.starts_with("client.");
-        if ours && !KNOWN.contains(&name.as_str()) {
+        if ours && name != CLIENT_REGION && !STORAGE_KEYS.contains(&name.as_str()) {
             return Err(StorageError::BadProperty { name: name.clone(), reason: "is not supported".to_owned() });
         }
-        if BOOLEANS.contains(&name.as_str()) && boolean(value).is_none() {
+        if STORAGE_FLAGS.contains(&name.as_str()) && boolean(value).is_none() {
             return Err(StorageError::BadProperty { name: name.clone(), reason: "must be true or false".to_owned() });
         }
         if [CONNECT_TIMEOUT, REQUEST_TIMEOUT].contains(&name.as_str()) && seconds(value).is_none() {
@@ -95,7 +80,7 @@ pub(super) fn open(
         builder = builder.with_metadata_endpoint(metadata.trim_end_matches('/'));
     }
     let mut endpoint = get("s3.endpoint").map(str::to_owned);
-    let mut region = get("s3.region").or_else(|| get("client.region")).map(str::to_owned);
+    let mut region = get("s3.region").or_else(|| get(CLIENT_REGION)).map(str::to_owned);
     if let Some(vended) = vended {
         builder = builder.with_credentials(Arc::new(vended));
     } else if let (Some(id), Some(secret)) = (get("s3.access-key-id"), get("s3.secret-access-key")) {
