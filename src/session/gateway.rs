@@ -109,16 +109,6 @@ impl FeatureGateway {
         usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
-    /// Stops a client's statement; whether there is such a client.
-    pub fn cancel_backend(&self, process_id: i32) -> bool {
-        self.with(process_id, |client| client.interrupt.cancel())
-    }
-
-    /// Ends a client's connection; whether there is such a client.
-    pub fn terminate_backend(&self, process_id: i32) -> bool {
-        self.with(process_id, |client| client.interrupt.terminate())
-    }
-
     /// Ends all connections: the server stops.
     pub fn terminate_all(&self) {
         self.sessions.lock().values().for_each(|client| client.interrupt.terminate());

@@ -30,7 +30,6 @@ pub mod trino;
 pub use cache::{CacheCounts, DEFAULT_CACHE_BYTES, FileCache};
 pub use commit::{Commit, CommitKind, Commits, CommittedTables};
 pub use error::SourceError;
-pub use pointers::PointerCounts;
 pub use snapshot::{ScanFiles, TableSnapshot};
 pub use summary::pattern_around;
 
@@ -160,11 +159,6 @@ impl Sources {
     /// How often parsed metadata, manifest lists and manifests were found in memory.
     pub fn cache_counts(&self) -> CacheCounts {
         self.cache.counts()
-    }
-
-    /// How often catalogs were asked for a table's metadata.
-    pub fn pointer_counts(&self) -> PointerCounts {
-        self.pointers.counts()
     }
 
     /// Their names, sorted.

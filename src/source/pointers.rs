@@ -10,7 +10,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -45,21 +44,10 @@ impl Slot {
     }
 }
 
-/// Questions to catalogs, since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PointerCounts {
-    /// Answered by a pointer that was kept.
-    pub kept: u64,
-    /// Answered by the catalog.
-    pub asked: u64,
-}
-
 /// The pointers of all catalogs.
 #[derive(Default)]
 pub(super) struct Pointers {
     slots: Mutex<HashMap<TableIdent, Slot>>,
-    kept: AtomicU64,
-    asked: AtomicU64,
 }
 
 impl std::fmt::Debug for Pointers {
@@ -69,10 +57,6 @@ impl std::fmt::Debug for Pointers {
 }
 
 impl Pointers {
-    pub(super) fn counts(&self) -> PointerCounts {
-        PointerCounts { kept: self.kept.load(Ordering::Relaxed), asked: self.asked.load(Ordering::Relaxed) }
-    }
-
     /// The table's pointer, and whether it is one that was kept.
     pub(super) async fn get(
         &self,
@@ -82,7 +66,6 @@ impl Pointers {
     ) -> Result<(TablePointer, bool), SourceError> {
         let lifetime = catalog.pointer_lifetime();
         if lifetime.is_zero() {
-            self.asked.fetch_add(1, Ordering::Relaxed);
             return Ok((catalog.pointer(ident).await?, false));
         }
         let (answer, kept) = self.answer(catalog, ident, age, lifetime, Instant::now());
@@ -96,10 +79,8 @@ impl Pointers {
             && let Some(slot) = slots.get(ident)
             && slot.is_alive(now)
         {
-            self.kept.fetch_add(1, Ordering::Relaxed);
             return (slot.answer.clone(), true);
         }
-        self.asked.fetch_add(1, Ordering::Relaxed);
         if slots.len() >= MOST_TABLES {
             slots.retain(|_, slot| slot.is_alive(now));
             if slots.len() >= MOST_TABLES {

@@ -23,13 +23,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn without_a_lifetime_every_question_reaches_the_catalog() {
-    let catalog = counting(Duration::ZERO, None);
-    let (pointers, catalog): (_, Arc<dyn SourceCatalog>) = (Pointers::default(), catalog);
+    let counted = counting(Duration::ZERO, None);
+    let catalog: Arc<dyn SourceCatalog> = Arc::clone(&counted) as _;
+    let pointers = Pointers::default();
     for number in 0..3 {
         let (pointer, kept) = pointers.get(&catalog, &ident("t"), Age::Kept).await.unwrap();
         assert_eq!((pointer.metadata_location, kept), (format!("s3://b/t/{number}"), false));
     }
-    assert_eq!(pointers.counts(), PointerCounts { kept: 0, asked: 3 });
+    assert_eq!(counted.asked(), 3);
 }
 
 #[tokio::test]
@@ -60,7 +61,6 @@ async fn questions_at_one_time_share_a_flight() {
     let (answers, ()) = futures::join!(asked, open);
     assert!(answers.into_iter().all(|answer| answer.unwrap().0.metadata_location == "s3://b/t/0"));
     assert_eq!(counted.asked(), 1);
-    assert_eq!(pointers.counts(), PointerCounts { kept: 49, asked: 1 });
 }
 
 #[tokio::test]
