@@ -47,7 +47,7 @@ impl RelationRows {
         Self { schema, description: description.into(), source: Source::Logical { plan: Box::new(plan), planner: None } }
     }
 
-    /// The same, but planned by `planner`, whatever the session says: rule 13 of the semantics.
+    /// The same, but planned by `planner`, whatever the session says: a view means the same to everybody.
     #[must_use]
     pub fn planned_by(mut self, planner: Arc<SessionState>) -> Self {
         if let Source::Logical { planner: own, .. } = &mut self.source {

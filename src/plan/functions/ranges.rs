@@ -1,6 +1,6 @@
 //! `get_feature_ranges`: every value of a view with the time that it is the answer.
 //!
-//! A row per key and event timestamp that ever wins (rule 3): `valid_from` is that timestamp, `valid_to` the first instant at which a retrieval
+//! A row per key and event timestamp that ever wins (rule 3 of the README): `valid_from` is that timestamp, `valid_to` the first instant at which a retrieval
 //! answers otherwise: the key's next event timestamp, the row's own end (VALID UNTIL), or the end of the TTL, whichever is first; NULL if
 //! there is none yet. So `valid_from <= t AND (valid_to IS NULL OR t < valid_to)` selects what `get_latest_features(as_of => t)` gives. Rows that are
 //! never the answer do not appear: no key, no event timestamp, ended before they began. `from` and `to` keep the ranges that overlap `[from, to)`, uncut.
