@@ -5,6 +5,9 @@ use bytes::Bytes;
 use super::avro::{Records, record};
 use super::error::FormatError;
 
+/// The most that a list may take in memory: a small compressed file can unfold to any size.
+const MAX_LIST: usize = 1 << 30;
+
 /// All manifests of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestList {
@@ -82,6 +85,13 @@ impl ManifestFile {
         }
     }
 
+    /// About how much memory it takes.
+    fn weight(&self) -> usize {
+        let length = |bound: &Option<Bytes>| bound.as_ref().map_or(0, Bytes::len);
+        let summary = |summary: &FieldSummary| size_of::<FieldSummary>() + length(&summary.lower_bound) + length(&summary.upper_bound);
+        size_of::<Self>() + self.path.len() + self.partitions.iter().flatten().map(summary).sum::<usize>()
+    }
+
     /// Whether it lists no live file, by its own word.
     pub fn is_dead(&self) -> bool {
         self.added_files_count == Some(0) && self.existing_files_count == Some(0)
@@ -91,6 +101,11 @@ impl ManifestFile {
 impl ManifestList {
     /// From the file's bytes; `url` names it in errors.
     pub fn parse(bytes: &[u8], url: &str) -> Result<Self, FormatError> {
+        Self::parse_within(bytes, url, MAX_LIST)
+    }
+
+    /// The same of a list that takes no more than `limit` bytes of memory.
+    pub(super) fn parse_within(bytes: &[u8], url: &str, limit: usize) -> Result<Self, FormatError> {
         let mut records = Records::open(bytes, url)?;
         let shape = records.shape()?;
         let at = |id, name| shape.find(id, name);
@@ -111,7 +126,7 @@ impl ManifestList {
         let (null, nan) = (in_summary(509, "contains_null"), in_summary(518, "contains_nan"));
         let (lower, upper) = (in_summary(510, "lower_bound"), in_summary(511, "upper_bound"));
 
-        let mut manifests = Vec::new();
+        let (mut manifests, mut weight) = (Vec::new(), 0_usize);
         while let Some(mut fields) = records.next()? {
             let missing = |name: &str| FormatError::damaged(url, format!("a manifest has no {name}"));
             let path = fields.take_text(path).ok_or_else(|| missing("path"))?;
@@ -127,7 +142,7 @@ impl ManifestList {
                 });
                 summaries.collect::<Option<Vec<_>>>()
             });
-            manifests.push(ManifestFile {
+            let manifest = ManifestFile {
                 path,
                 length: fields.take_long(length).unwrap_or(0),
                 partition_spec_id: Some(fields.take_int(spec).ok_or_else(|| missing("partition spec"))?),
@@ -145,14 +160,18 @@ impl ManifestList {
                 // Some writers have no other word for none.
                 encrypted: fields.take_bytes(key).is_some_and(|key| !key.is_empty()),
                 first_row_id: fields.take_long(first_row),
-            });
+            };
+            weight = weight.saturating_add(manifest.weight());
+            if weight > limit {
+                return Err(FormatError::damaged(url, format!("its manifests take more than {limit} bytes")));
+            }
+            manifests.push(manifest);
         }
         Ok(Self { manifests })
     }
 
     /// About how much memory it takes.
     pub(crate) fn weight(&self) -> usize {
-        let summaries = |manifest: &ManifestFile| manifest.partitions.as_ref().map_or(0, |summaries| summaries.len() * 128);
-        self.manifests.iter().map(|manifest| size_of::<ManifestFile>() + manifest.path.len() + summaries(manifest)).sum()
+        self.manifests.iter().map(ManifestFile::weight).sum()
     }
 }

@@ -228,11 +228,11 @@ fn a_schema_that_contains_itself_is_refused() {
     assert_eq!(error.sqlstate(), SqlState::DATA_CORRUPTED);
 }
 
-#[test]
-fn lists_of_old_writers_are_read_by_field_id() {
+/// A list of an old writer's with so many manifests, the same each time.
+fn list_of(manifests: usize) -> Vec<u8> {
     crate::source::iceberg::avro::prepare();
     let schema = Schema::parse_str(LIST).unwrap();
-    let mut writer = Writer::new(&schema, Vec::new()).unwrap();
+    let mut writer = Writer::with_codec(&schema, Vec::new(), Codec::Deflate(Default::default())).unwrap();
     let summary = Value::Record(vec![
         ("contains_null".into(), Value::Boolean(false)),
         ("lower_bound".into(), optional(Some(Value::Bytes(vec![1, 0, 0, 0])))),
@@ -245,8 +245,25 @@ fn lists_of_old_writers_are_read_by_field_id() {
         ("added_data_files_count".into(), optional(Some(Value::Int(2)))),
         ("partitions".into(), optional(Some(Value::Array(vec![summary])))),
     ];
-    writer.append_value(Value::Record(record)).unwrap();
-    let list = ManifestList::parse(&writer.into_inner().unwrap(), "list").unwrap();
+    for _ in 0..manifests {
+        writer.append_value(Value::Record(record.clone())).unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn a_small_list_that_unfolds_to_a_large_one_is_refused() {
+    let bytes = list_of(10_000);
+    assert_eq!(ManifestList::parse(&bytes, "list").unwrap().manifests.len(), 10_000);
+    let error = ManifestList::parse_within(&bytes, "s3://b/list.avro", 1 << 20).unwrap_err();
+    assert_eq!(error.sqlstate(), SqlState::DATA_CORRUPTED);
+    assert!(error.to_string().contains("s3://b/list.avro") && error.to_string().contains("more than 1048576 bytes"), "{error}");
+    assert!(bytes.len() < 1 << 16, "{} bytes", bytes.len());
+}
+
+#[test]
+fn lists_of_old_writers_are_read_by_field_id() {
+    let list = ManifestList::parse(&list_of(1), "list").unwrap();
     let manifest = &list.manifests[0];
     assert_eq!((manifest.path.as_str(), manifest.partition_spec_id, manifest.content), ("s3://b/m1", Some(3), ManifestContent::Data));
     assert_eq!((manifest.sequence_number, manifest.added_files_count, manifest.existing_files_count), (0, Some(2), None));
