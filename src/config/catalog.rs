@@ -3,7 +3,6 @@
 //! Keys may come in any order and from file and environment, so what depends on the type is checked when all are there.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ConfigError, Secret, Setting, location};
@@ -143,12 +142,6 @@ impl CatalogConfig {
             properties: BTreeMap::new(),
             own_lifetime: None,
         }
-    }
-
-    /// The SQLite file that `uri` names, seen from the current folder.
-    pub fn sqlite_path(&self) -> Option<PathBuf> {
-        let path = self.uri.strip_prefix("sqlite:///")?;
-        Some(std::path::absolute(Path::new(path)).unwrap_or_else(|_| PathBuf::from(path)))
     }
 
     /// Properties of the object stores, in the clear.

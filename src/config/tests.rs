@@ -35,7 +35,7 @@ fn nothing_at_all_is_the_embedded_warehouse() {
     let config = Config::load(None, [], &Overrides::default()).unwrap();
     let directory = config.embedded.unwrap();
     assert!(directory.is_absolute() && directory.ends_with("featgres-data"));
-    assert_eq!(config.catalogs["iceberg"].sqlite_path().unwrap(), directory.join("catalog.sqlite"));
+    assert_eq!(config.catalogs["iceberg"].uri, format!("sqlite:///{}/catalog.sqlite", directory.display()));
     assert!(config.registry.starts_with("file:///") && config.registry.ends_with("featgres-data/registry"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:5433");
 }

@@ -262,11 +262,6 @@ impl TableMetadata {
         snapshots
     }
 
-    /// The head of main.
-    pub fn current_snapshot(&self) -> Option<&Arc<Snapshot>> {
-        self.current_snapshot_id.and_then(|id| self.snapshots.get(&id))
-    }
-
     /// The snapshot that was current at this instant (microseconds since 1970 UTC), by the log.
     pub fn snapshot_at(&self, micros: i64) -> Option<i64> {
         let then = self.snapshot_log.iter().rfind(|entry| i128::from(entry.timestamp_ms) * 1000 <= i128::from(micros));

@@ -26,8 +26,6 @@ pub struct Schema {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Located {
     field: Arc<NestedField>,
-    /// The column that it is in, by position.
-    column: usize,
     parent: Option<i32>,
 }
 
@@ -45,8 +43,8 @@ impl Schema {
     /// Checks that ids are unique; the error is a sentence for a damaged file.
     pub fn new(schema_id: i32, columns: StructType, identifier_field_ids: Vec<i32>) -> Result<Self, String> {
         let mut by_id = HashMap::new();
-        for (column, field) in columns.fields.iter().enumerate() {
-            index(&mut by_id, field, column, None, 0)?;
+        for field in &columns.fields {
+            index(&mut by_id, field, None, 0)?;
         }
         Ok(Self { schema_id, columns, identifier_field_ids, by_id })
     }
@@ -70,11 +68,6 @@ impl Schema {
         self.columns.fields.iter().find(|field| field.name == name)
     }
 
-    /// The position of the column that holds the field of this id.
-    pub fn column_of(&self, id: i32) -> Option<usize> {
-        self.by_id.get(&id).map(|located| located.column)
-    }
-
     /// The field's ancestors and itself, outermost first.
     pub fn path(&self, id: i32) -> Vec<&Arc<NestedField>> {
         let mut path = Vec::new();
@@ -93,19 +86,13 @@ impl Schema {
     }
 }
 
-fn index(
-    by_id: &mut HashMap<i32, Located>,
-    field: &Arc<NestedField>,
-    column: usize,
-    parent: Option<i32>,
-    depth: usize,
-) -> Result<(), String> {
+fn index(by_id: &mut HashMap<i32, Located>, field: &Arc<NestedField>, parent: Option<i32>, depth: usize) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("types are nested deeper than {MAX_DEPTH}"));
     }
-    let located = Located { field: Arc::clone(field), column, parent };
+    let located = Located { field: Arc::clone(field), parent };
     if let Some(other) = by_id.insert(field.id, located) {
         return Err(format!("field id {} is used twice: by \"{}\" and \"{}\"", field.id, other.field.name, field.name));
     }
-    field.field_type.children().into_iter().try_for_each(|child| index(by_id, child, column, Some(field.id), depth + 1))
+    field.field_type.children().into_iter().try_for_each(|child| index(by_id, child, Some(field.id), depth + 1))
 }

@@ -21,8 +21,7 @@ async fn gateway(trino: &FakeTrino, lifetime: Duration) -> TestGateway {
         config.catalogs.insert("lake".to_owned(), lake);
     };
     let gateway = TestGateway::with(configure, write_sample).await;
-    let config = Config::embedded("test", gateway.folder(), gateway.address);
-    trino.show(&config.catalogs["iceberg"].sqlite_path().expect("a path"));
+    trino.show(&gateway.folder().join("catalog.sqlite"));
     gateway
 }
 
@@ -178,7 +177,6 @@ async fn a_coordinator_that_is_down_at_the_start_is_used_when_it_is_up() {
     let trino = FakeTrino::start().await;
     let port = trino.port();
     let gateway = gateway(&trino, Duration::ZERO).await;
-    let config = Config::embedded("test", gateway.folder(), gateway.address);
     drop(trino);
     let client = gateway.connect().await;
     let mut refused = client.simple_query("SELECT count(*) FROM lake.gold.labels").await;
@@ -189,6 +187,6 @@ async fn a_coordinator_that_is_down_at_the_start_is_used_when_it_is_up() {
     assert_eq!(code(refused), "HV00N");
     assert_eq!(lines(&client, "SELECT count(*) FROM iceberg.gold.labels").await, ["8"]);
     let trino = FakeTrino::start_on(port).await;
-    trino.show(&config.catalogs["iceberg"].sqlite_path().expect("a path"));
+    trino.show(&gateway.folder().join("catalog.sqlite"));
     assert_eq!(lines(&client, "SELECT count(*) FROM lake.gold.labels").await, ["8"]);
 }

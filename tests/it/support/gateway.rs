@@ -84,8 +84,7 @@ impl TestGateway {
     fn warehouse_in(folder: &Path) -> Warehouse {
         let config = Config::embedded("test", folder, "127.0.0.1:0".parse().expect("an address"));
         let catalog = config.catalogs.get("iceberg").expect("the embedded catalog");
-        let sqlite = catalog.sqlite_path().expect("a path");
-        Warehouse::open(&catalog.catalog, &sqlite, &folder.join("warehouse"), Arc::new(SystemClock)).expect("a warehouse")
+        Warehouse::open(&catalog.catalog, &folder.join("catalog.sqlite"), &folder.join("warehouse"), Arc::new(SystemClock)).expect("a warehouse")
     }
 
     /// The URL of a path of its HTTP listener.
