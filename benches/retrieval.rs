@@ -104,8 +104,7 @@ fn median(times: &mut [Duration]) -> Duration {
 
 fn write_tables(config: &Config, folder: &Path) -> Result<(), Failure> {
     let catalog = config.catalogs.get("iceberg").ok_or("the embedded catalog")?;
-    let sqlite = catalog.sqlite_path().ok_or("a SQLite catalog")?;
-    let warehouse = Warehouse::open(&catalog.catalog, &sqlite, &folder.join("warehouse"), Arc::new(SystemClock))?;
+    let warehouse = Warehouse::open(&catalog.catalog, &folder.join("catalog.sqlite"), &folder.join("warehouse"), Arc::new(SystemClock))?;
     let mut random = SmallRng::seed_from_u64(7);
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields = vec![Field::new("entity_id", DataType::Int64, true), Field::new("event_timestamp", time(), true)];

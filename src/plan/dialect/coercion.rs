@@ -5,9 +5,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
+use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, WindowFunctionDefinition};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::adapt;
@@ -101,13 +102,21 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
             Ok(if changed { Transformed::yes(Expr::ScalarFunction(call)) } else { Transformed::no(Expr::ScalarFunction(call)) })
         }
         Expr::SimilarTo(like) => similar::rewrite(like),
-        Expr::AggregateFunction(call) => {
+        Expr::AggregateFunction(mut call) => {
             comparable(call.func.name(), &call.params.args, schema)?;
-            Ok(Transformed::no(Expr::AggregateFunction(call)))
+            let narrow = sums_narrow_integers(call.func.name(), &call.params.args, schema);
+            if narrow {
+                call.func = sum_udaf();
+            }
+            Ok(Transformed::new_transformed(Expr::AggregateFunction(call), narrow))
         }
         Expr::WindowFunction(mut window) => {
             comparable(window.fun.name(), &window.params.args, schema)?;
-            let changed = windows::compare_keys(&mut window.params, schema);
+            let narrow = sums_narrow_integers(window.fun.name(), &window.params.args, schema);
+            if narrow {
+                window.fun = WindowFunctionDefinition::AggregateUDF(sum_udaf());
+            }
+            let changed = windows::compare_keys(&mut window.params, schema) || narrow;
             Ok(Transformed::new_transformed(Expr::WindowFunction(window), changed))
         }
         Expr::Between(Between { expr, negated, low, high }) => {
@@ -137,6 +146,13 @@ fn distinct(binary: BinaryExpr, schema: &DFSchema, zone: &str) -> Result<Transfo
         (left, right) = (interval(left, &left_type), interval(right, &right_type));
     }
     Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
+}
+
+/// Whether it is the engine's own `sum` that is wanted: of integers that are brought to bigint, whose sum is one. Ours would be asked for
+/// its type once more when they have become bigint, and that sum is a numeric.
+fn sums_narrow_integers(function: &str, arguments: &[Expr], schema: &DFSchema) -> bool {
+    let narrow = |of: DataType| matches!(of, DataType::Int8 | DataType::Int16 | DataType::Int32);
+    function == "sum" && arguments.first().is_some_and(|argument| argument.get_type(schema).is_ok_and(narrow))
 }
 
 /// PostgreSQL has no largest jsonb, which is what structs and maps are to a client.

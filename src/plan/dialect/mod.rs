@@ -30,6 +30,7 @@ pub use coercion::PostgresCoercion;
 pub(super) use coercion::{coerce, takes_one_type};
 pub(super) use float_comparisons::OneZeroInComparisons;
 pub(super) use merged_columns::rewrite as merge_columns;
+pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
 pub(super) use types::PostgresTypes;

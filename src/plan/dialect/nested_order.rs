@@ -40,18 +40,29 @@ pub(super) fn comparison(binary: BinaryExpr, schema: &DFSchema) -> Result<Expr> 
 
 /// What to sort by instead of such a key.
 pub(super) fn key(expression: Expr) -> Expr {
-    ScalarUDF::from(OrderOf { signature: Signature::any(1, Volatility::Immutable) }).call(vec![expression])
+    order_of(expression, false)
+}
+
+/// The same in the order of the join's content (rule 3), where a NULL inside is smaller than any value.
+pub(in crate::plan) fn content_key(expression: Expr) -> Expr {
+    order_of(expression, true)
+}
+
+fn order_of(expression: Expr, nulls_first: bool) -> Expr {
+    ScalarUDF::from(OrderOf { nulls_first, signature: Signature::any(1, Volatility::Immutable) }).call(vec![expression])
 }
 
 /// `order_of(any) -> bytea`, NULL for NULL.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OrderOf {
+    /// Where NULLs inside the values stand.
+    nulls_first: bool,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for OrderOf {
     fn name(&self) -> &str {
-        "order_of"
+        if self.nulls_first { "content_order_of" } else { "order_of" }
     }
 
     fn signature(&self) -> &Signature {
@@ -65,7 +76,7 @@ impl ScalarUDFImpl for OrderOf {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
         let Some(values) = arrays.first() else { return Ok(ColumnarValue::Scalar(ScalarValue::Binary(None))) };
-        let ascending = SortOptions { descending: false, nulls_first: false };
+        let ascending = SortOptions { descending: false, nulls_first: self.nulls_first };
         let converter = RowConverter::new(vec![SortField::new_with_options(values.data_type().clone(), ascending)])?;
         let rows = converter.convert_columns(&arrays)?;
         let mut keys = BinaryBuilder::new();

@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::core::expr_fn::least;
 use datafusion::functions::datetime::expr_fn::{date_part, date_trunc};
-use datafusion::functions_nested::map_entries::map_entries;
 use datafusion::functions_window::expr_fn::{lead, row_number};
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::planner::RelationPlannerContext;
@@ -23,6 +22,7 @@ use super::arguments::{RangesCall, Retrieval};
 use super::retrieval::constant;
 use crate::error::{Report, SqlState};
 use crate::plan::context::external;
+use crate::plan::dialect::content_key;
 use crate::plan::feature_view::ResolvedView;
 use crate::plan::parameters::Parameters;
 use crate::plan::resolve::Resolved;
@@ -118,7 +118,7 @@ fn winners(view: &ResolvedView, keys: &[String], features: &[String]) -> Result<
     }
     for (name, index) in features.iter().zip(&view.features) {
         let value = ident(name);
-        let comparable = if matches!(view.schema.field(*index).data_type(), DataType::Map(..)) { map_entries(value) } else { value };
+        let comparable = if view.schema.field(*index).data_type().is_nested() { content_key(value) } else { value };
         order.push(comparable.sort(false, false));
     }
     if let Some(valid_until) = view.valid_until {

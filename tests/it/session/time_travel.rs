@@ -69,7 +69,7 @@ async fn what_last_query_tells_gives_the_same_rows_again() {
     commit(&gateway, "16");
     let now = rows(&client, &format!("{RETRIEVAL})")).await;
     assert_eq!(now.len(), 9);
-    assert_eq!(now.iter().filter(|row| *row == "1 16").count(), 2, "{now:?}");
+    assert_eq!(now.iter().filter(|row| *row == "1|16").count(), 2, "{now:?}");
     assert_eq!(rows(&client, &format!("{RETRIEVAL}, at => '{at}')")).await, BEFORE);
     assert_eq!(last_at(&client).await, at, "a pinned retrieval tells the same pin");
     // Entity rows of an expression further out, and in quoted SQL, are pinned too.

@@ -35,7 +35,9 @@ impl TestGateway {
 
     /// Over the tables of `featgres demo`.
     pub async fn of_the_demo() -> Self {
-        let tables = |warehouse: &Warehouse| drop(sample::write(warehouse).expect("the sample tables"));
+        let tables = |warehouse: &Warehouse| {
+            sample::write(warehouse).expect("the sample tables");
+        };
         Self::with(|_| {}, tables).await
     }
 
@@ -84,7 +86,8 @@ impl TestGateway {
     fn warehouse_in(folder: &Path) -> Warehouse {
         let config = Config::embedded("test", folder, "127.0.0.1:0".parse().expect("an address"));
         let catalog = config.catalogs.get("iceberg").expect("the embedded catalog");
-        Warehouse::open(&catalog.catalog, &folder.join("catalog.sqlite"), &folder.join("warehouse"), Arc::new(SystemClock)).expect("a warehouse")
+        Warehouse::open(&catalog.catalog, &folder.join("catalog.sqlite"), &folder.join("warehouse"), Arc::new(SystemClock))
+            .expect("a warehouse")
     }
 
     /// The URL of a path of its HTTP listener.
