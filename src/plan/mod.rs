@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::ParamValues;
 use datafusion::common::config::SqlParserOptions;
+use datafusion::common::{Column, ParamValues};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use parking_lot::Mutex;
@@ -214,15 +214,33 @@ impl Planner {
             return Err(Report::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${}", index + 1)));
         }
         refuse_volatile(&planned.plan)?;
-        Ok(planned.plan)
+        settled(planned.plan, settings.view_state).map_err(|failure| error::report(&failure, sql))
     }
+}
+
+/// The plan with the types that its columns have when it runs: what is planned over a view is planned for its schema.
+fn settled(plan: LogicalPlan, state: &SessionState) -> datafusion::error::Result<LogicalPlan> {
+    let analyzed = coerced(&plan, state);
+    let schema = analyzed.as_ref().unwrap_or(&plan).schema();
+    let mut changed = false;
+    let columns = plan.schema().iter().zip(schema.fields()).map(|((relation, planned), found)| {
+        // A column of NULLs alone is text, as in PostgreSQL.
+        let wanted = if found.data_type().is_null() { &DataType::Utf8 } else { found.data_type() };
+        let column = Expr::Column(Column::new(relation.cloned(), planned.name()));
+        if planned.data_type() == wanted {
+            return column;
+        }
+        changed = true;
+        datafusion::logical_expr::cast(column, wanted.clone()).alias_qualified(relation.cloned(), planned.name())
+    });
+    let columns: Vec<Expr> = columns.collect();
+    if changed { LogicalPlanBuilder::from(plan).project(columns)?.build() } else { Ok(plan) }
 }
 
 /// The plan after coercion, where a column's type follows from several expressions and shows only then. A plan that cannot be coerced
 /// (an untyped parameter in it, or an error that its execution will tell) shows the types that it has.
 fn coerced(plan: &LogicalPlan, state: &SessionState) -> Option<LogicalPlan> {
     use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-    use datafusion::logical_expr::Expr;
     let mut mixed = false;
     let _ = plan.apply_with_subqueries(|node| {
         mixed |= matches!(node, LogicalPlan::Union(_));

@@ -8,8 +8,11 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, WindowFunctionDefinition,
+};
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::operators::adapt;
 use super::{casts, intervals, nested_order, similar, uuid, windows};
@@ -23,7 +26,10 @@ pub struct PostgresCoercion;
 impl AnalyzerRule for PostgresCoercion {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
+        // Whether a node below may have got other types than the nodes above were made for.
+        let mut retyped = false;
         plan.transform_up_with_subqueries(|node| {
+            let node = if retyped { node.recompute_schema()? } else { node };
             let mut schema = DFSchema::empty();
             for input in node.inputs() {
                 schema.merge(input.schema());
@@ -31,7 +37,13 @@ impl AnalyzerRule for PostgresCoercion {
             if let LogicalPlan::TableScan(scan) = &node {
                 schema.merge(&scan.projected_schema);
             }
-            let node = united(node)?;
+            let node = match node {
+                LogicalPlan::Union(union) => {
+                    retyped = true;
+                    united(union)?
+                }
+                other => other,
+            };
             let sorts = matches!(node, LogicalPlan::Sort(_));
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
@@ -196,16 +208,17 @@ fn doubles(expressions: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     true
 }
 
-/// The same for the columns of a UNION.
-fn united(node: LogicalPlan) -> Result<LogicalPlan> {
-    let LogicalPlan::Union(mut union) = node else { return Ok(node) };
+/// The same for the columns of a UNION, whose types are settled here: the engine would settle them after the expressions above the UNION
+/// have been rewritten for the types of its first branch.
+fn united(union: Union) -> Result<LogicalPlan> {
+    let mut inputs = union.inputs;
     for column in 0..union.schema.fields().len() {
         let data_type = |input: &LogicalPlan| input.schema().fields().get(column).map(|field| field.data_type().clone());
-        let types: Vec<DataType> = union.inputs.iter().filter_map(|input| data_type(input)).collect();
+        let types: Vec<DataType> = inputs.iter().filter_map(|input| data_type(input)).collect();
         if !(types.iter().any(is_float) && types.iter().any(DataType::is_decimal)) {
             continue;
         }
-        for input in &mut union.inputs {
+        for input in &mut inputs {
             if !data_type(input).is_some_and(|data_type| data_type.is_decimal()) {
                 continue;
             }
@@ -220,7 +233,7 @@ fn united(node: LogicalPlan) -> Result<LogicalPlan> {
             *input = std::sync::Arc::new(projected.build()?);
         }
     }
-    Ok(LogicalPlan::Union(union))
+    TypeCoercionRewriter::coerce_union(Union::try_new_with_loose_types(inputs)?)
 }
 
 /// Functions of an instant whose answer depends on the time zone.

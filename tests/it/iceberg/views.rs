@@ -390,3 +390,47 @@ async fn a_feature_that_is_younger_than_the_snapshot_reads_as_in_older_files() {
     )
     .await;
 }
+
+/// Rows of one key and time fall to their content (rule 3), where a NULL inside a value is smaller than any other: in the ranges as in the
+/// join.
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_and_the_join_break_ties_of_nested_content_alike() {
+    let (gateway, _) = gateway().await;
+    let client = gateway.connect().await;
+    // From the lowest to the highest.
+    let values = [
+        ("structs", ["NULL", "struct(NULL, 'x')", "struct(1, NULL)", "struct(1, 'x')", "struct(2, NULL)"]),
+        ("lists", ["NULL", "ARRAY[]::int[]", "ARRAY[NULL, 9]", "ARRAY[1]", "ARRAY[1, NULL]"]),
+        (
+            "maps",
+            [
+                "NULL",
+                "map(ARRAY['a'], ARRAY[NULL::int])",
+                "map(ARRAY['a'], ARRAY[1])",
+                "map(ARRAY['a'], ARRAY[2])",
+                "map(ARRAY['b'], ARRAY[0])",
+            ],
+        ),
+    ];
+    for (view, values) in values {
+        let rows = values.iter().enumerate().map(|(number, value)| format!("SELECT {number} AS n, {value} AS value"));
+        let rows = rows.collect::<Vec<_>>().join(" UNION ALL ");
+        // Each pair of values is the two rows of a key.
+        let created = format!(
+            "CREATE FEATURE VIEW {view} ENTITIES (pair) TIMESTAMP ts AS
+             SELECT x.n * 10 + y.n AS pair, TIMESTAMPTZ '2026-01-01 00:00:00+00' AS ts, CASE side WHEN 1 THEN x.value ELSE y.value END AS value
+             FROM ({rows}) x CROSS JOIN ({rows}) y CROSS JOIN (SELECT 1 AS side UNION ALL SELECT 2) sides"
+        );
+        assert_eq!(ask(&client, &created).await, "");
+        let every = format!("SELECT x * 10 + y AS pair FROM generate_series(0, 4) a(x), generate_series(0, 4) b(y)");
+        let wanted = format!(
+            "SELECT pair, value FROM (SELECT x * 10 + y AS pair, greatest(x, y) AS n FROM generate_series(0, 4) a(x), generate_series(0, 4) b(y)) p JOIN ({rows}) v USING (n) ORDER BY pair"
+        );
+        let wanted = ask(&client, &wanted).await;
+        assert_eq!(wanted.lines().count(), 25, "{wanted}");
+        let latest = format!("SELECT pair, value FROM get_latest_features(({every}), ARRAY['{view}:value']) ORDER BY pair");
+        assert_eq!(ask(&client, &latest).await, wanted, "the join of {view}");
+        let ranges = format!("SELECT pair, value FROM get_feature_ranges('{view}') ORDER BY pair");
+        assert_eq!(ask(&client, &ranges).await, wanted, "the ranges of {view}");
+    }
+}
