@@ -26,7 +26,7 @@ use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
-use crate::plan::{KeepSignedZeros, PostgresCoercion, StopFlag, optimizer_rules};
+use crate::plan::{KeepSignedZeros, OneZeroInOrder, PostgresCoercion, StopFlag, optimizer_rules};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -145,6 +145,7 @@ pub fn task_context(state: &SessionState, pool: Arc<StatementPool>) -> Arc<TaskC
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(PostgresCoercion)];
     rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(OneZeroInOrder));
     rules.push(Arc::new(KeepSignedZeros));
     rules
 }

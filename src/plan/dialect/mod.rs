@@ -1,7 +1,7 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
 //! [`merged_columns`], [`set_comparisons`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
 //! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
-//! after it ([`zeros`]), and around the engine's optimizer ([`float_comparisons`]).
+//! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
 mod arithmetic;
 mod casts;
@@ -11,6 +11,7 @@ mod extract;
 mod intervals;
 mod field_access;
 mod float_comparisons;
+mod float_order;
 mod literals;
 mod merged_columns;
 mod nested_order;
@@ -29,6 +30,7 @@ mod zeros;
 pub use coercion::PostgresCoercion;
 pub(super) use coercion::{coerce, takes_one_type};
 pub(super) use float_comparisons::OneZeroInComparisons;
+pub use float_order::OneZeroInOrder;
 pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;

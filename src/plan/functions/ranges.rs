@@ -118,7 +118,9 @@ fn winners(view: &ResolvedView, keys: &[String], features: &[String]) -> Result<
     }
     for (name, index) in features.iter().zip(&view.features) {
         let value = ident(name);
-        let comparable = if view.schema.field(*index).data_type().is_nested() { content_key(value) } else { value };
+        let of = view.schema.field(*index).data_type();
+        // Content is in a total order, where `-0.0` is below `0.0`; a key of an ORDER BY is not.
+        let comparable = if of.is_nested() || of.is_floating() { content_key(value) } else { value };
         order.push(comparable.sort(false, false));
     }
     if let Some(valid_until) = view.valid_until {
