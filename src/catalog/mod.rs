@@ -27,7 +27,8 @@ pub use functions::session_functions;
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::function as catalog_function;
 pub use pg_functions::{
-    Builtin, FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, extract_fraction, json_operator, text_concatenation,
+    Builtin, FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, contains_all, extract_fraction, json_operator, strpos,
+    text_concatenation,
 };
 pub use session_facts::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
 

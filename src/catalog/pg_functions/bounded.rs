@@ -1,5 +1,7 @@
 //! Functions whose answer can be far larger than what they are given (`repeat('x', 1000000000)`, `range(0, 10 ^ 12)`).
 //!
+//! Or that work far longer than their arguments are large (`@>` of two arrays compares each element with each).
+//!
 //! The engine makes such an answer at once, beside the statement's share of memory and deaf to cancel and timeout, and panics where
 //! an array's offsets are too narrow for it. So its size is worked out first: rows whose answers may be too large together are
 //! answered in portions, and answers of more than [`MOST`] bytes for one batch are 54000, as in PostgreSQL those of one value are.
@@ -7,14 +9,17 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::kernels::length::length;
 use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, FieldRef, Float64Type, IntervalMonthDayNanoType, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNanoType, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::functions::{regex, string, unicode};
+use datafusion::functions::{encoding, regex, string, unicode};
+use datafusion::functions_nested::array_has::{array_has_all_udf, array_has_any_udf};
 use datafusion::functions_nested::range::{gen_series_udf, range_udf};
 use datafusion::functions_nested::repeat::array_repeat_udf;
 use datafusion::functions_nested::resize::array_resize_udf;
+use datafusion::functions_nested::string::string_to_array_udf;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
 
 use crate::error::{Report, SqlState};
@@ -42,12 +47,24 @@ enum SizeOf {
     Matched,
     Elements,
     Series,
-    /// Not bytes but steps, which nothing interrupts either.
+    Split,
+    Spelled,
+    /// Not bytes but steps, which nothing interrupts either: of characters with characters.
     Matrix,
+    /// Of elements with elements.
+    Pairs,
+}
+
+fn bounded(inner: Arc<ScalarUDF>, size: SizeOf) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Bounded { inner, size }))
+}
+
+/// `@>` of two arrays.
+pub fn contains_all() -> Arc<ScalarUDF> {
+    bounded(array_has_all_udf(), SizeOf::Pairs)
 }
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    let bounded = |inner: Arc<ScalarUDF>, size: SizeOf| Arc::new(ScalarUDF::new_from_impl(Bounded { inner, size }));
     vec![
         bounded(string::repeat(), SizeOf::Repeated),
         bounded(string::replace(), SizeOf::Replaced),
@@ -55,6 +72,13 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         bounded(unicode::lpad(), SizeOf::Padded),
         bounded(unicode::rpad(), SizeOf::Padded),
         bounded(string::levenshtein(), SizeOf::Matrix),
+        bounded(string::btrim(), SizeOf::Matrix),
+        bounded(string::ltrim(), SizeOf::Matrix),
+        bounded(string::rtrim(), SizeOf::Matrix),
+        bounded(encoding::encode(), SizeOf::Spelled),
+        bounded(string_to_array_udf(), SizeOf::Split),
+        contains_all(),
+        bounded(array_has_any_udf(), SizeOf::Pairs),
         bounded(array_repeat_udf(), SizeOf::Elements),
         bounded(array_resize_udf(), SizeOf::Elements),
         bounded(range_udf(), SizeOf::Series),
@@ -91,6 +115,25 @@ impl SizeOf {
                 let (left, right) = (lengths(arguments, 0), lengths(arguments, 1));
                 sum(&|row| Some(left(row)? * right(row)?))
             }
+            SizeOf::Pairs => {
+                let (left, right) = (counts(arguments, 0), counts(arguments, 1));
+                sum(&|row| Some(left(row)? * right(row)?))
+            }
+            SizeOf::Spelled => {
+                let bytes = lengths(arguments, 0);
+                sum(&|row| Some(bytes(row)? * 2.0))
+            }
+            SizeOf::Split => {
+                let (texts, delimiters) = (texts(arguments, 0), texts(arguments, 1));
+                let (Some(texts), Some(delimiters)) = (&texts, &delimiters) else { return 0.0 };
+                let (texts, delimiters) = (texts.as_string::<i64>(), delimiters.as_string::<i64>());
+                sum(&|row| {
+                    let text = texts.is_valid(row).then(|| texts.value(row))?;
+                    // Without a delimiter every character is an element.
+                    let elements = if delimiters.is_valid(row) { text.matches(delimiters.value(row)).count() + 1 } else { text.len() };
+                    Some(text.len() as f64 + elements as f64 * ELEMENT)
+                })
+            }
             SizeOf::Elements => {
                 let count = numbers(arguments, 1);
                 sum(&|row| Some(count(row)?.max(0.0) * ELEMENT))
@@ -118,12 +161,30 @@ pub(super) fn check(function: &str, bytes: f64) -> std::result::Result<(), Repor
         .detail(format!("What {function} gives for one batch of rows would take more than 256 MiB.")))
 }
 
-/// The lengths of an argument's texts, in bytes.
+fn too_many_steps(function: &str) -> Report {
+    Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("the arguments of {function} are too large together"))
+        .detail(format!("It would compare more than {MOST} pairs of their parts."))
+}
+
+fn texts(arguments: &[ArrayRef], index: usize) -> Option<ArrayRef> {
+    cast(arguments.get(index)?, &DataType::LargeUtf8).ok()
+}
+
+/// The lengths of an argument's texts or bytes, in bytes.
 fn lengths(arguments: &[ArrayRef], index: usize) -> impl Fn(usize) -> Option<f64> {
-    let texts = arguments.get(index).and_then(|argument| cast(argument, &DataType::LargeUtf8).ok());
+    let bytes = arguments.get(index).and_then(|argument| cast(argument, &DataType::LargeBinary).ok());
     move |row| {
-        let texts = texts.as_ref()?.as_string_opt::<i64>()?;
-        texts.is_valid(row).then(|| texts.value_length(row) as f64)
+        let bytes = bytes.as_ref()?.as_binary_opt::<i64>()?;
+        bytes.is_valid(row).then(|| bytes.value_length(row) as f64)
+    }
+}
+
+/// The number of elements of an argument's arrays.
+fn counts(arguments: &[ArrayRef], index: usize) -> impl Fn(usize) -> Option<f64> {
+    let counts = arguments.get(index).and_then(|argument| cast(&length(argument).ok()?, &DataType::Int64).ok());
+    move |row| {
+        let counts = counts.as_ref()?.as_primitive_opt::<Int64Type>()?;
+        counts.is_valid(row).then(|| counts.value(row) as f64)
     }
 }
 
@@ -216,7 +277,11 @@ impl Bounded {
                 return Ok(count);
             }
             if count == 1 {
-                check(self.inner.name(), size).map_err(|report| DataFusionError::External(Box::new(report)))?;
+                let refused = match self.size {
+                    SizeOf::Matrix | SizeOf::Pairs => Err(too_many_steps(self.inner.name())),
+                    _ => check(self.inner.name(), size),
+                };
+                refused.map_err(|report| DataFusionError::External(Box::new(report)))?;
             }
             count = count.div_ceil(2);
         }

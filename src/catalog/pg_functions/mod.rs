@@ -11,6 +11,7 @@ mod json;
 mod logarithms;
 mod number_template;
 mod pg_typeof;
+mod position;
 mod rounding;
 mod templates;
 mod time_template;
@@ -28,9 +29,11 @@ use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
 pub use aggregates::aggregate_functions;
+pub use bounded::contains_all;
 pub use concatenation::text_concatenation;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
 pub use json::json_operator;
+pub use position::strpos;
 
 /// What a function does with arrays of one length, of the types that its [`Types`] gave.
 pub type Body = fn(&[ArrayRef]) -> std::result::Result<ArrayRef, Report>;
@@ -128,7 +131,7 @@ pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
         logarithms::functions(),
         rounding::functions(),
         templates::functions(),
-        vec![pg_typeof::function()],
+        vec![pg_typeof::function(), strpos()],
     ]
     .concat()
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::catalog::Builtin;
-use crate::error::{Report, SqlState};
+use crate::error::Report;
 
 /// The rule. Runs after the engine has settled types.
 #[derive(Debug, Default)]
@@ -74,11 +74,11 @@ fn of_a_call(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
 }
 
 fn sort_by_one_zero(keys: &mut [Sort], schema: &DFSchema) -> bool {
-    keys.iter_mut().fold(false, |changed, key| one_zero(&mut key.expr, schema) || changed)
+    keys.iter_mut().map(|key| one_zero(&mut key.expr, schema)).filter(|changed| *changed).count() > 0
 }
 
 fn one_zero_in_each(keys: &mut [Expr], schema: &DFSchema) -> bool {
-    keys.iter_mut().fold(false, |changed, key| one_zero(key, schema) || changed)
+    keys.iter_mut().map(|key| one_zero(key, schema)).filter(|changed| *changed).count() > 0
 }
 
 fn one_zero(key: &mut Expr, schema: &DFSchema) -> bool {
@@ -92,13 +92,11 @@ fn one_zero(key: &mut Expr, schema: &DFSchema) -> bool {
 
 /// `one_zero(double precision | real)`, of the same type: `0.0` for `-0.0`, any other value as it is.
 fn with_one_zero(arguments: &[ArrayRef]) -> std::result::Result<ArrayRef, Report> {
-    let ones = arguments.iter().map(|keys| -> ArrayRef {
-        match keys.data_type() {
-            DataType::Float32 => Arc::new(keys.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0)),
-            _ => Arc::new(keys.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0)),
-        }
-    });
-    ones.last().ok_or_else(|| Report::new(SqlState::UNDEFINED_FUNCTION, "one_zero takes one argument"))
+    let Some(keys) = arguments.first() else { return Ok(Arc::new(Float64Array::new_null(0))) };
+    Ok(match keys.data_type() {
+        DataType::Float32 => Arc::new(keys.as_primitive::<Float32Type>().unary::<_, Float32Type>(|value| value + 0.0)),
+        _ => Arc::new(keys.as_primitive::<Float64Type>().unary::<_, Float64Type>(|value| value + 0.0)),
+    })
 }
 
 fn of_a_float(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
 use super::{arithmetic, extract, uuid};
-use crate::catalog::{json_operator, text_concatenation};
+use crate::catalog::{contains_all, json_operator, strpos, text_concatenation};
 use crate::pg_format::decode::parameter;
 use crate::pg_format::encode::Format;
 use crate::pg_format::zone::Zone;
@@ -55,6 +55,11 @@ impl ExprPlanner for PostgresOperators {
             }
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
+        let is_list = |of: &DataType| matches!(of, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..));
+        if matches!(op, BinaryOperator::AtArrow | BinaryOperator::ArrowAt) && is_list(&left_type) && is_list(&right_type) {
+            let (whole, part) = if op == BinaryOperator::AtArrow { (left, right) } else { (right, left) };
+            return Ok(PlannerResult::Planned(contains_all().call(vec![whole, part])));
+        }
         // `timestamp - '…'` is ambiguous between a timestamp and an interval: it stays with the engine.
         if arithmetic_operator(&op).is_some() && (left_type.is_temporal() || right_type.is_temporal()) {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
@@ -74,6 +79,10 @@ impl ExprPlanner for PostgresOperators {
         let RawWindowExpr { func_def: fun, args, partition_by, order_by, window_frame, filter, null_treatment, distinct } = window;
         let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter, null_treatment, distinct };
         Ok(PlannerResult::Planned(cast(Expr::WindowFunction(Box::new(WindowFunction { fun, params })), signed)))
+    }
+
+    fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(strpos().call(args)))
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

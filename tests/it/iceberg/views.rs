@@ -422,7 +422,7 @@ async fn ranges_and_the_join_break_ties_of_nested_content_alike() {
              FROM ({rows}) x CROSS JOIN ({rows}) y CROSS JOIN (SELECT 1 AS side UNION ALL SELECT 2) sides"
         );
         assert_eq!(ask(&client, &created).await, "");
-        let every = format!("SELECT x * 10 + y AS pair FROM generate_series(0, 4) a(x), generate_series(0, 4) b(y)");
+        let every = "SELECT x * 10 + y AS pair FROM generate_series(0, 4) a(x), generate_series(0, 4) b(y)";
         let wanted = format!(
             "SELECT pair, value FROM (SELECT x * 10 + y AS pair, greatest(x, y) AS n FROM generate_series(0, 4) a(x), generate_series(0, 4) b(y)) p JOIN ({rows}) v USING (n) ORDER BY pair"
         );
