@@ -155,7 +155,11 @@ impl Planner {
                 parameters = Arc::new(refined);
             }
         }
-        let mut plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
+        let mut plan = match dialect::with_names_apart(build(&statement, settings, &resolved, &parameters), &mut statement) {
+            Ok(plan) => plan,
+            Err(Some(failure)) => return Err(told(&failure)),
+            Err(None) => build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?,
+        };
         // What was found out of one parameter may tell of another.
         for _ in 0..ROUNDS_OF_INFERENCE {
             for (column, data_type) in parameters.expected.iter().enumerate() {

@@ -4,6 +4,7 @@
 //! names before it sees them.
 
 mod aggregates;
+mod as_type;
 mod bounded;
 mod concatenation;
 mod dates;
@@ -131,7 +132,7 @@ pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
         logarithms::functions(),
         rounding::functions(),
         templates::functions(),
-        vec![pg_typeof::function(), strpos()],
+        vec![as_type::function(), pg_typeof::function(), strpos()],
     ]
     .concat()
 }

@@ -1,5 +1,5 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
+//! [`merged_columns`], [`set_comparisons`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
 //! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
@@ -22,6 +22,7 @@ mod similar;
 mod spellings;
 mod system_columns;
 mod system_sets;
+mod told_apart;
 mod types;
 mod uuid;
 mod windows;
@@ -35,6 +36,7 @@ pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
+pub(super) use told_apart::with_names_apart;
 pub(super) use types::PostgresTypes;
 pub use zeros::KeepSignedZeros;
 

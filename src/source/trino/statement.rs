@@ -185,8 +185,7 @@ impl Statements {
     }
 
     async fn attempt(&self, sql: &str, most: usize) -> Result<Vec<Vec<Value>>, Attempt> {
-        let mut running = Running { client: &self.client, next: None };
-        let mut page = self.submit(sql).await.map_err(Attempt::Client)?;
+        let (mut page, mut running) = self.submit(sql).await.map_err(Attempt::Client)?;
         let (mut rows, mut understood) = (Vec::new(), false);
         for _ in 0..MOST_PAGES {
             if let Some(failure) = page.failure {
@@ -210,7 +209,7 @@ impl Statements {
                 }
                 return Ok(rows);
             };
-            self.check_next(&next).map_err(Attempt::Source)?;
+            stays_at(&self.endpoint, &next).map_err(|reason| Attempt::Source(self.failed(reason)))?;
             running.next = Some(next.clone());
             page = self.client.page(&next).await.map_err(Attempt::Client)?;
         }
@@ -218,37 +217,22 @@ impl Statements {
     }
 
     /// Asks, and gives the first page. Only that page says what Trino is to stop: who stops waiting before it is there leaves the
-    /// request behind, for at most the catalog's time-out, to be told of its end.
-    async fn submit(&self, sql: &str) -> Result<Page, ClientError> {
+    /// request behind, for at most the catalog's time-out, to be told of its end. From then on the page goes with what stops it,
+    /// wherever it is dropped.
+    async fn submit(&self, sql: &str) -> Result<(Page, Running), ClientError> {
         let (client, sql, deadline) = (Arc::clone(&self.client), sql.to_owned(), Instant::now() + self.timeout);
+        let endpoint = self.endpoint.clone();
         let (sender, answer) = oneshot::channel();
         tokio::spawn(async move {
             let Ok(page) = timeout_at(deadline, client.submit(&sql)).await else { return };
-            if let Err(Ok(page)) = sender.send(page) {
-                drop(Running { client: &client, next: page.next });
-            }
+            let answer = page.map(|page| {
+                let next = page.next.clone().filter(|next| stays_at(&endpoint, next).is_ok());
+                (page, Running { client, next })
+            });
+            // Who waited may be gone: then this is dropped.
+            let _ = sender.send(answer);
         });
         answer.await.unwrap_or_else(|_| Err(ClientError::Interrupted("no answer".to_owned())))
-    }
-
-    /// Refuses to follow an answer elsewhere.
-    fn check_next(&self, next: &str) -> Result<(), SourceError> {
-        let url = Url::parse(next).map_err(|_| self.failed("Trino's answer names no address for its next page"))?;
-        if url.scheme() != self.endpoint.scheme() {
-            return Err(self.failed(format!(
-                "Trino's answer goes on at {}://, but uri is {}://; behind a proxy, Trino needs http-server.process-forwarded=true",
-                url.scheme(),
-                self.endpoint.scheme()
-            )));
-        }
-        if url.host() != self.endpoint.host() {
-            return Err(self.failed(format!(
-                "Trino's answer goes on at host \"{}\", but uri names \"{}\"",
-                url.host_str().unwrap_or_default(),
-                self.endpoint.host_str().unwrap_or_default()
-            )));
-        }
-        Ok(())
     }
 
     fn failed(&self, reason: impl Into<String>) -> SourceError {
@@ -276,15 +260,15 @@ impl Statements {
 }
 
 /// A question that Trino works on for as long as `next` is some; with its drop, Trino is told to stop.
-struct Running<'a> {
-    client: &'a Arc<dyn TrinoClient>,
+struct Running {
+    client: Arc<dyn TrinoClient>,
     next: Option<String>,
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running {
     fn drop(&mut self) {
         let (Some(url), Ok(runtime)) = (self.next.take(), tokio::runtime::Handle::try_current()) else { return };
-        let client = Arc::clone(self.client);
+        let client = Arc::clone(&self.client);
         runtime.spawn(async move {
             match tokio::time::timeout(CANCEL_WITHIN, client.cancel(&url)).await {
                 Ok(Ok(())) => {}
@@ -293,6 +277,26 @@ impl Drop for Running<'_> {
             }
         });
     }
+}
+
+/// Refuses an answer that goes on elsewhere.
+fn stays_at(endpoint: &Url, next: &str) -> Result<(), String> {
+    let Ok(url) = Url::parse(next) else { return Err("Trino's answer names no address for its next page".to_owned()) };
+    if url.scheme() != endpoint.scheme() {
+        return Err(format!(
+            "Trino's answer goes on at {}://, but uri is {}://; behind a proxy, Trino needs http-server.process-forwarded=true",
+            url.scheme(),
+            endpoint.scheme()
+        ));
+    }
+    if url.host() != endpoint.host() {
+        return Err(format!(
+            "Trino's answer goes on at host \"{}\", but uri names \"{}\"",
+            url.host_str().unwrap_or_default(),
+            endpoint.host_str().unwrap_or_default()
+        ));
+    }
+    Ok(())
 }
 
 /// An HTTP status and what came with it, unless that is a page for browsers.

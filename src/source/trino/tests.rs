@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -301,6 +302,20 @@ async fn trino_hears_of_every_answer_that_is_not_waited_for() {
     let left = tokio::time::timeout(Duration::from_millis(100), catalog.statements.rows("SELECT file FROM x", 10)).await;
     assert!(left.is_err());
     assert_eq!(cancelled.recv().await.unwrap(), "http://trino:8080/never");
+    // Somebody who leaves when the first page is there, before looking at it; what it names elsewhere never sees a login.
+    for (page, heard) in [("http://trino:8080/never", true), ("http://elsewhere:8080/never", false)] {
+        let client = Scripted::new(vec![(LOG, vec![Answer::GoesOnAt(page)])]);
+        let mut cancelled = client.0.cancelled.subscribe();
+        let catalog = super::tests::catalog(&client);
+        let mut question = Box::pin(catalog.statements.rows("SELECT file FROM x", 10));
+        assert!(question.as_mut().now_or_never().is_none());
+        while client.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(question);
+        tokio::task::yield_now().await;
+        assert_eq!(cancelled.try_recv().ok().as_deref(), heard.then_some(page));
+    }
     // An answer that ended is nothing to cancel.
     let whole = Scripted::new(vec![(LOG, vec![Answer::GoesOnAt("http://trino:8080/read")])]);
     let mut cancelled = whole.0.cancelled.subscribe();
