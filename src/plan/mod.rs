@@ -290,8 +290,8 @@ fn build(
         Arc::clone(&settings.ties),
     );
     let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
-    SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser))
-        .sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)
+    let planner = SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser));
+    dialect::keep_unbounded_numerics(planner.sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)?)
 }
 
 /// PostgreSQL's reading of literals and names.

@@ -24,6 +24,7 @@ mod system_columns;
 mod system_sets;
 mod told_apart;
 mod types;
+mod unbounded_numeric;
 mod uuid;
 mod windows;
 mod zeros;
@@ -38,6 +39,7 @@ pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
 pub(super) use told_apart::with_names_apart;
 pub(super) use types::PostgresTypes;
+pub(super) use unbounded_numeric::keep as keep_unbounded_numerics;
 pub use zeros::KeepSignedZeros;
 
 use datafusion::sql::sqlparser::ast::Statement;
