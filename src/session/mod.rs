@@ -21,6 +21,7 @@ mod response;
 #[allow(clippy::module_inception)]
 mod session;
 mod series_order;
+mod setting_values;
 mod settings;
 mod statement;
 mod statistics;

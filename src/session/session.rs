@@ -138,6 +138,7 @@ impl Session {
         let mut vars = SessionVars::new(
             &startup.user,
             [
+                ("max_connections", limits.max_connections.to_string()),
                 ("statement_timeout", milliseconds(limits.statement_timeout)),
                 ("idle_session_timeout", milliseconds(limits.idle_session_timeout)),
                 ("idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction_session_timeout)),
@@ -359,7 +360,9 @@ impl Backend for Session {
         if script.statements.len() > 1 {
             return Err(Report::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
         }
-        let declared: Vec<Option<PgType>> = parameter_oids.iter().map(|oid| PgType::from_oid(*oid)).collect();
+        // What the client calls unknown is to be inferred, like what it does not name.
+        let declared: Vec<Option<PgType>> =
+            parameter_oids.iter().map(|oid| PgType::from_oid(*oid).filter(|declared| *declared != PgType::UNKNOWN)).collect();
         let prepared = self.prepare(script.statements.first().cloned(), Arc::clone(&script.text), &declared).await?;
         self.prepared.insert(name.to_owned(), prepared);
         Ok(())

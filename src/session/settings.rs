@@ -17,7 +17,12 @@ pub(super) fn ident(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
-/// A setting's name, with its prefix if it has one.
+/// A name of one or more identifiers, each folded.
+pub(super) fn folded(name: &ObjectName) -> String {
+    name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect::<Vec<_>>().join(".")
+}
+
+/// A setting's name, which has no case, with its prefix if it has one.
 pub(super) fn name(name: &ObjectName) -> String {
     name.0.iter().filter_map(|part| part.as_ident()).map(|part| part.value.clone()).collect::<Vec<_>>().join(".")
 }

@@ -275,8 +275,10 @@ impl Session {
             // Nobody listens, so everybody has stopped.
             SqlStatement::UNLISTEN { .. } => Ok(done("UNLISTEN")),
             SqlStatement::Deallocate { name, .. } => {
+                // A statement may be called "all", with quotes.
+                let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
                 let name = settings::ident(&name);
-                if name == "all" {
+                if all {
                     self.prepared.clear();
                     return Ok(done("DEALLOCATE ALL"));
                 }

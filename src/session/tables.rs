@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::assignment::{self, cast};
 use super::response::{Column, CopyOptions, Response};
 use super::session::{CopyTarget, Session};
-use super::settings::{ident, name as setting_name};
+use super::settings::{folded, ident};
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
 use crate::error::{Notice, Report, SqlState};
@@ -149,11 +149,11 @@ impl Session {
                 Ok(())
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE && if_exists => {
-                self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", setting_name(name))));
+                self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", folded(name))));
                 Ok(())
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE => {
-                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", setting_name(name))))
+                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", folded(name))))
             }
             Err(report) => Err(report.hint("DROP FEATURE VIEW drops a feature view.")),
         }
@@ -176,7 +176,7 @@ impl Session {
         }
         let table = self.temp_table_name(name, "INSERT")?;
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
-        let names: Vec<String> = insert.columns.iter().map(|column| setting_name(column).to_lowercase()).collect();
+        let names: Vec<String> = insert.columns.iter().map(folded).collect();
         let columns = target_columns(&table, &schema, &names)?;
         Ok((table, columns))
     }
@@ -310,7 +310,7 @@ impl Session {
 
     /// `EXECUTE name (values)`.
     pub(super) async fn execute_sql(&mut self, name: Option<&ObjectName>, values: &[Expr], parsed: &Parsed) -> Result<Response, Report> {
-        let name = name.map(setting_name).unwrap_or_default().to_lowercase();
+        let name = name.map(folded).unwrap_or_default();
         let prepared =
             self.prepared.get(&name).cloned().ok_or_else(|| {
                 Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))

@@ -1,36 +1,20 @@
 //! Settings of one session: `SET`, `SHOW`, `RESET`, and which of them the client is told about.
 //!
 //! Each name that exists stands in one table with its default and what it accepts; another name is 42704. Settings of
-//! PostgreSQL that mean nothing here are accepted by name, because drivers and pools set them, and have no effect.
+//! PostgreSQL that mean nothing here are accepted by name, because drivers and pools set them, and have no effect. A name with
+//! a point in it is the client's own: any text, and empty once it was set and is no more. Names have no case.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::setting_values::{Accepts, accept, milliseconds};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 
-/// What a setting accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Accepts {
-    /// Any text.
-    Text,
-    /// One of these, in any case.
-    OneOf(&'static [&'static str]),
-    /// `on` or `off`, by any of PostgreSQL's spellings.
-    Flag,
-    /// An integer of this range.
-    Integer(i64, i64),
-    /// A time, in milliseconds without a unit.
-    Time,
-    /// An IANA zone or a fixed offset.
-    Zone,
-    /// Nothing: 55P02 in PostgreSQL.
-    ReadOnly,
-}
-
-struct Setting {
-    name: &'static str,
-    default: &'static str,
-    accepts: Accepts,
+pub(super) struct Setting {
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    pub(super) accepts: Accepts,
     reported: bool,
 }
 
@@ -85,17 +69,17 @@ static SETTINGS: &[Setting] = &[
     setting("lc_numeric", "C", Accepts::Text),
     setting("lc_time", "C", Accepts::Text),
     setting("lock_timeout", "0", Accepts::Time),
-    setting("max_connections", "100", Accepts::ReadOnly),
+    setting("max_connections", "100", Accepts::AtStart),
     setting("max_identifier_length", "63", Accepts::ReadOnly),
     setting("max_index_keys", "32", Accepts::ReadOnly),
     setting("quote_all_identifiers", "off", Accepts::Flag),
     setting("role", "none", Accepts::OneOf(&["none"])),
     setting("row_security", "on", Accepts::Flag),
     setting("search_path", "\"$user\", public", Accepts::Text),
-    setting("server_encoding", "UTF8", Accepts::ReadOnly),
+    reported("server_encoding", "UTF8", Accepts::ReadOnly),
     reported("server_version", SERVER_VERSION, Accepts::ReadOnly),
     setting("server_version_num", "160006", Accepts::ReadOnly),
-    reported("session_authorization", "", Accepts::ReadOnly),
+    reported("session_authorization", "", Accepts::Default),
     reported("standard_conforming_strings", "on", Accepts::OneOf(&["on", "true", "yes", "1"])),
     setting("statement_timeout", "0", Accepts::Time),
     setting("synchronous_commit", "on", Accepts::Text),
@@ -108,15 +92,16 @@ static SETTINGS: &[Setting] = &[
     setting("xmloption", "content", Accepts::Text),
 ];
 
+/// Values by name: the setting's own spelling, or the lower case of a custom one.
+type Values = BTreeMap<Cow<'static, str>, String>;
+
 /// What a transaction would take back.
 #[derive(Debug, Clone, Default)]
 pub struct SavedVars {
     /// Values that differ from the defaults.
-    values: BTreeMap<&'static str, String>,
+    values: Values,
     /// `SET LOCAL`, until the transaction ends.
-    local: BTreeMap<&'static str, String>,
-    /// Custom settings, `prefix.name`: any value, as in PostgreSQL.
-    custom: BTreeMap<String, String>,
+    local: Values,
 }
 
 /// The settings of a session.
@@ -124,62 +109,62 @@ pub struct SavedVars {
 pub struct SessionVars {
     now: SavedVars,
     /// What RESET goes back to, where it is not the table's default.
-    startup: BTreeMap<&'static str, String>,
+    startup: Values,
+    /// Custom settings that were ever set: they stay, empty.
+    custom: BTreeSet<String>,
     /// What the client was told last.
     told: BTreeMap<&'static str, String>,
     /// Whether anything was set since.
     touched: bool,
 }
 
+/// A name that may be set.
+enum Found {
+    Known(&'static Setting),
+    Custom(String),
+}
+
 impl SessionVars {
     /// Of a session for this user; `defaults` come from the configuration.
     pub fn new(user: &str, defaults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        let mut startup: BTreeMap<&'static str, String> = defaults.into_iter().collect();
-        startup.insert("session_authorization", user.to_owned());
-        Self { now: SavedVars::default(), startup, told: BTreeMap::new(), touched: true }
+        let mut startup: Values = defaults.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        startup.insert("session_authorization".into(), user.to_owned());
+        Self { now: SavedVars::default(), startup, custom: BTreeSet::new(), told: BTreeMap::new(), touched: true }
     }
 
     /// A setting of the startup packet: RESET goes back to it.
     pub fn set_at_startup(&mut self, name: &str, value: &str) -> Result<(), Report> {
-        match find(name) {
-            Some(found) => {
-                let value = accept(found, value)?;
-                self.startup.insert(found.name, value);
-                Ok(())
+        let (name, value) = match to_set(name)? {
+            Found::Known(found) => (Cow::Borrowed(found.name), accept(found, value, self.default_of(found))?),
+            Found::Custom(name) => {
+                self.custom.insert(name.clone());
+                (Cow::Owned(name), value.to_owned())
             }
-            None if name.contains('.') => {
-                self.now.custom.insert(name.to_owned(), value.to_owned());
-                Ok(())
-            }
-            None => Err(unknown(name)),
-        }
+        };
+        self.startup.insert(name, value);
+        Ok(())
     }
 
     /// `SET [LOCAL] name = value`; `None` = DEFAULT.
     pub fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<(), Report> {
         self.touched = true;
-        let Some(found) = find(name) else {
-            if name.contains('.') {
-                match value {
-                    Some(value) => self.now.custom.insert(name.to_owned(), value.to_owned()),
-                    None => self.now.custom.remove(name),
-                };
-                return Ok(());
+        let (name, value) = match to_set(name)? {
+            Found::Known(found) => {
+                // What cannot be changed cannot be reset either, but for what is the client's own anyway.
+                let wanted = value.unwrap_or_else(|| self.default_of(found));
+                (Cow::Borrowed(found.name), accept(found, wanted, self.default_of(found))?)
             }
-            return Err(unknown(name));
-        };
-        if found.accepts == Accepts::ReadOnly {
-            return Err(Report::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, format!("parameter \"{}\" cannot be changed", found.name)));
-        }
-        let value = match value {
-            Some(value) => accept(found, value)?,
-            None => self.default_of(found).to_owned(),
+            Found::Custom(name) => {
+                let value = value.or_else(|| self.startup.get(name.as_str()).map(String::as_str)).unwrap_or_default().to_owned();
+                self.custom.insert(name.clone());
+                (Cow::Owned(name), value)
+            }
         };
         if local {
-            self.now.local.insert(found.name, value);
+            self.now.local.insert(name, value);
         } else {
-            self.now.local.remove(found.name);
-            self.now.values.insert(found.name, value);
+            self.now.local.remove(&name);
+            self.now.values.insert(name, value);
         }
         Ok(())
     }
@@ -210,10 +195,14 @@ impl SessionVars {
 
     /// The value of a setting, or 42704.
     pub fn get(&self, name: &str) -> Result<&str, Report> {
-        match find(name) {
-            Some(found) => Ok(self.value(found)),
-            None => self.now.custom.get(name).map(String::as_str).ok_or_else(|| unknown(name)),
+        if let Some(found) = find(name) {
+            return Ok(self.value(found));
         }
+        let custom = name.to_lowercase();
+        if !self.custom.contains(&custom) {
+            return Err(unknown(name));
+        }
+        Ok(self.set_value(&custom).or_else(|| self.startup.get(custom.as_str()).map(String::as_str)).unwrap_or_default())
     }
 
     /// All settings, for `SHOW ALL` and `pg_settings`.
@@ -249,11 +238,11 @@ impl SessionVars {
     }
 
     fn value(&self, setting: &Setting) -> &str {
-        self.now
-            .local
-            .get(setting.name)
-            .or_else(|| self.now.values.get(setting.name))
-            .map_or_else(|| self.default_of(setting), String::as_str)
+        self.set_value(setting.name).unwrap_or_else(|| self.default_of(setting))
+    }
+
+    fn set_value(&self, name: &str) -> Option<&str> {
+        self.now.local.get(name).or_else(|| self.now.values.get(name)).map(String::as_str)
     }
 
     fn default_of(&self, setting: &Setting) -> &str {
@@ -265,115 +254,29 @@ fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|each| each.name.eq_ignore_ascii_case(name))
 }
 
+/// What a SET means, or why it may not be.
+fn to_set(name: &str) -> Result<Found, Report> {
+    if let Some(found) = find(name) {
+        return Ok(Found::Known(found));
+    }
+    if !name.contains('.') {
+        return Err(unknown(name));
+    }
+    let starts = |first: char| first.is_alphabetic() || first == '_' || !first.is_ascii();
+    let goes_on = |next: char| starts(next) || next.is_ascii_digit() || next == '$';
+    if name.split('.').any(|part| !part.starts_with(starts) || !part.chars().all(goes_on)) {
+        return Err(Report::new(SqlState::INVALID_NAME, format!("invalid configuration parameter name \"{name}\""))
+            .detail("Custom parameter names must be two or more simple identifiers separated by dots."));
+    }
+    Ok(Found::Custom(name.to_lowercase()))
+}
+
 fn unknown(name: &str) -> Report {
     let report = Report::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""));
     match perhaps_you_meant(name, SETTINGS.iter().map(|each| each.name)) {
         Some(hint) => report.hint(hint),
         None => report,
     }
-}
-
-/// The value as it is kept, or 22023.
-fn accept(setting: &Setting, value: &str) -> Result<String, Report> {
-    let invalid =
-        || Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{}\": \"{value}\"", setting.name));
-    match setting.accepts {
-        Accepts::Text => Ok(value.to_owned()),
-        Accepts::ReadOnly => Ok(setting.default.to_owned()),
-        Accepts::OneOf(choices) => {
-            // PostgreSQL knows an encoding by its letters and digits: asyncpg asks for `'utf-8'`, quotes included.
-            let letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-            let value = if setting.name == "client_encoding" { letters.as_str() } else { value };
-            let spelled = choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)).ok_or_else(|| {
-                let report = invalid();
-                if setting.name == "standard_conforming_strings" && boolean(value).is_none() {
-                    Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))
-                } else if setting.name == "client_encoding" {
-                    report.hint("Text is always UTF8 here.")
-                } else {
-                    report.hint(format!("Available values: {}.", choices.join(", ")))
-                }
-            })?;
-            Ok(match setting.name {
-                // Spellings of the one value that there is.
-                "client_encoding" | "standard_conforming_strings" => setting.default.to_owned(),
-                "DateStyle" if spelled.len() <= 3 || spelled.starts_with("iso") => setting.default.to_owned(),
-                _ => (*spelled).to_owned(),
-            })
-        }
-        Accepts::Flag => match boolean(value) {
-            Some(true) => Ok("on".to_owned()),
-            Some(false) => Ok("off".to_owned()),
-            None => Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))),
-        },
-        Accepts::Integer(least, most) => match value.trim().parse::<i64>() {
-            Ok(number) if (least..=most).contains(&number) => Ok(number.to_string()),
-            Ok(number) => Err(Report::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("{number} is outside the valid range for parameter \"{}\" ({least} .. {most})", setting.name),
-            )),
-            Err(_) => Err(invalid()),
-        },
-        Accepts::Time => match milliseconds(value) {
-            Some(time) => Ok(shown_time(time)),
-            None => Err(invalid().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
-        },
-        Accepts::Zone => zone(value).ok_or_else(invalid),
-    }
-}
-
-/// A Boolean in PostgreSQL's spellings.
-fn boolean(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" | "1" | "t" | "y" => Some(true),
-        "off" | "false" | "no" | "0" | "f" | "n" => Some(false),
-        _ => None,
-    }
-}
-
-/// `250`, `30s`, `5min` to milliseconds.
-fn milliseconds(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let factor = match text[digits..].trim() {
-        "" | "ms" => 1,
-        "us" => return Some(number / 1000),
-        "s" => 1000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    let product = number.checked_mul(factor)?;
-    (product <= i32::MAX as u64).then_some(product)
-}
-
-/// As SHOW writes a time: the largest unit that is exact.
-fn shown_time(milliseconds: u64) -> String {
-    match milliseconds {
-        0 => "0".to_owned(),
-        whole if whole % 86_400_000 == 0 => format!("{}d", whole / 86_400_000),
-        whole if whole % 3_600_000 == 0 => format!("{}h", whole / 3_600_000),
-        whole if whole % 60_000 == 0 => format!("{}min", whole / 60_000),
-        whole if whole % 1000 == 0 => format!("{}s", whole / 1000),
-        other => format!("{other}ms"),
-    }
-}
-
-/// An IANA name in its own spelling, or a fixed offset.
-fn zone(value: &str) -> Option<String> {
-    let trimmed = value.trim();
-    if matches!(trimmed.to_ascii_lowercase().as_str(), "utc" | "gmt" | "z" | "default") {
-        return Some(if trimmed.eq_ignore_ascii_case("gmt") { "GMT" } else { "UTC" }.to_owned());
-    }
-    if let Ok(zone) = trimmed.parse::<chrono_tz::Tz>() {
-        return Some(zone.name().to_owned());
-    }
-    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(|known| known.name().eq_ignore_ascii_case(trimmed)) {
-        return Some(zone.name().to_owned());
-    }
-    trimmed.parse::<arrow::array::timezone::Tz>().ok().map(|_| trimmed.to_owned())
 }
 
 #[cfg(test)]
@@ -417,5 +320,27 @@ mod tests {
         assert_eq!(vars.take_changes(), [("application_name".to_owned(), "a".to_owned())]);
         vars.end_transaction();
         assert_eq!(vars.take_changes(), [("application_name".to_owned(), String::new())]);
+    }
+    #[test]
+    fn what_a_client_is_told_at_the_start() {
+        let told: BTreeMap<String, String> = SessionVars::new("ada", []).take_changes().into_iter().collect();
+        // PostgreSQL's list, of its documentation of ParameterStatus.
+        let names = [
+            "DateStyle",
+            "IntervalStyle",
+            "TimeZone",
+            "application_name",
+            "client_encoding",
+            "default_transaction_read_only",
+            "in_hot_standby",
+            "integer_datetimes",
+            "is_superuser",
+            "server_encoding",
+            "server_version",
+            "session_authorization",
+            "standard_conforming_strings",
+        ];
+        assert_eq!(told.keys().map(String::as_str).collect::<Vec<_>>(), names);
+        assert_eq!((told["server_encoding"].as_str(), told["session_authorization"].as_str()), ("UTF8", "ada"));
     }
 }
