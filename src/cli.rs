@@ -161,10 +161,16 @@ fn started(config: Config) -> Config {
     config
 }
 
+/// Beyond one per core: while statements hold theirs in one long step (a plan of thousands of expressions, a function of one huge value), the
+/// others' logins, cancels and short statements still find one.
+const SPARE_THREADS: usize = 6;
+
 /// A runtime for one command.
 fn block_on<T>(future: impl Future<Output = Result<T, Report>>) -> Result<T, Report> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .worker_threads(cores + SPARE_THREADS)
         // Statements may nest as deep as the parser's limits let them; the usual 2 MiB are too few for that.
         .thread_stack_size(crate::sql::STACK_SIZE)
         .build()

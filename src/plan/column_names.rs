@@ -8,8 +8,11 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
+
+use crate::error::{Report, SqlState};
 
 /// Separates a name from the number that makes it unique.
 const SEPARATOR: char = '\u{0}';
@@ -28,6 +31,36 @@ pub(super) fn shown(name: &str) -> &str {
         return "unnest";
     }
     name.split(SEPARATOR).next().unwrap_or(name)
+}
+
+/// 54011 where a target list is longer than PostgreSQL allows: the engine would plan tens of thousands of expressions for minutes.
+pub(super) fn count(statement: &Statement) -> Result<(), Report> {
+    match Visit::visit(statement, &mut Counter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            Err(Report::new(SqlState::TOO_MANY_COLUMNS, format!("target lists can have at most {MOST_TARGETS} entries")))
+        }
+    }
+}
+
+const MOST_TARGETS: usize = 1_664;
+
+struct Counter;
+
+impl Visitor for Counter {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut bodies = vec![query.body.as_ref()];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Select(select) if select.projection.len() > MOST_TARGETS => return ControlFlow::Break(()),
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([left.as_ref(), right.as_ref()]),
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 struct Namer;

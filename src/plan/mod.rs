@@ -140,6 +140,7 @@ impl Planner {
             time_travel::mark_statement(&mut statement, at);
         }
         dialect::merge_columns(&mut statement)?;
+        column_names::count(&statement)?;
         column_names::give(&mut statement);
         dialect::rewrite(&mut statement);
         let mentions = Mentions::of(&statement, &settings.text)?;
@@ -291,7 +292,8 @@ fn build(
     );
     let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
     let planner = SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser));
-    dialect::keep_unbounded_numerics(planner.sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)?)
+    let plan = planner.sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)?;
+    dialect::may_be_null(dialect::keep_unbounded_numerics(plan)?)
 }
 
 /// PostgreSQL's reading of literals and names.

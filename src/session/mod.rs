@@ -22,6 +22,7 @@ mod response;
 mod session;
 mod series_order;
 mod setting_values;
+mod short_steps;
 mod settings;
 mod statement;
 mod statistics;

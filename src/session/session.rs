@@ -13,6 +13,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 
@@ -88,6 +89,8 @@ pub(super) struct CopyTarget {
     pub fill: Vec<Option<usize>>,
     /// Rows so far.
     pub batches: Vec<RecordBatch>,
+    /// Their share of the server's memory.
+    pub memory: MemoryReservation,
 }
 
 /// The settings as functions reach them.

@@ -249,7 +249,8 @@ impl Session {
                         Column { name: field.name().clone(), field, table_oid: 0, attribute: 0 }
                     })
                     .collect();
-                self.copy_target = Some(CopyTarget { table: table.clone(), fill, batches: Vec::new() });
+                self.copy_target =
+                    Some(CopyTarget { table: table.clone(), fill, batches: Vec::new(), memory: self.temp_tables.reservation("COPY") });
                 Ok(Response::CopyIn(table, columns, options))
             }
         }
@@ -262,8 +263,8 @@ impl Session {
         };
         let schema = Arc::clone(&self.temp_tables.get(&target.table)?.schema);
         target.batches.push(fit(&batch, &schema, Some(&target.fill))?);
-        let bytes: usize = target.batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        if bytes > self.gateway.memory_per_query() {
+        let bytes = target.batches.last().map_or(0, RecordBatch::get_array_memory_size);
+        if target.memory.try_grow(bytes).is_err() || target.memory.size() > self.gateway.memory_per_query() {
             return Err(Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("COPY's data does not fit the memory limit."));
         }
         self.copy_target = Some(target);
@@ -275,6 +276,8 @@ impl Session {
         let Some(target) = self.copy_target.take() else {
             return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
         };
+        // The table takes its own share of what is given back here.
+        drop(target.memory);
         self.temp_tables.append(&target.table, target.batches)
     }
 

@@ -71,11 +71,16 @@ impl TempTables {
         self.tables.contains_key(name)
     }
 
+    /// Nothing of the memory that tables share yet, for this.
+    pub fn reservation(&self, what: &str) -> MemoryReservation {
+        MemoryConsumer::new(what).register(&self.pool)
+    }
+
     /// Adds rows; 53200 when they do not fit the memory limit.
     pub fn append(&mut self, name: &str, new: Vec<RecordBatch>) -> Result<u64, Report> {
         let bytes: usize = new.iter().map(RecordBatch::get_array_memory_size).sum();
         let rows: usize = new.iter().map(RecordBatch::num_rows).sum();
-        let reservation = MemoryConsumer::new(format!("temporary table {name}")).register(&self.pool);
+        let reservation = self.reservation(&format!("temporary table {name}"));
         reservation.try_grow(bytes).map_err(|failure| {
             Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail(format!("Temporary table \"{name}\" does not fit: {failure}"))
         })?;

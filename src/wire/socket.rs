@@ -63,13 +63,15 @@ pub(super) struct Socket<S> {
     /// How much of it was.
     sent: usize,
     max_message_size: usize,
+    /// A message that is too large, of which these bytes are still to pass by: its tag, its length, the rest.
+    passing: Option<(u8, usize, usize)>,
 }
 
 impl<S: Stream> Socket<S> {
     /// Around a stream, with what was read of it already.
     pub(super) fn new(stream: S, input: BytesMut, max_message_size: usize) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Self { reader, writer, input, ended: false, output: Vec::with_capacity(READ_STEP), sent: 0, max_message_size }
+        Self { reader, writer, input, ended: false, output: Vec::with_capacity(READ_STEP), sent: 0, max_message_size, passing: None }
     }
 
     /// The largest message that is read from now on.
@@ -90,6 +92,9 @@ impl<S: Stream> Socket<S> {
 
     /// The client's next message. Cancel-safe: what was read stays.
     pub(super) async fn frame(&mut self) -> Result<Frame, FrameError> {
+        if self.passing.is_some() {
+            return self.pass().await;
+        }
         while self.input.len() < 5 {
             if self.ended || !self.fill().await? {
                 return Err(FrameError::Ended);
@@ -104,7 +109,8 @@ impl<S: Stream> Socket<S> {
             return Err(FrameError::Protocol(ProtocolError::MessageType(tag)));
         }
         if length > self.max_message_size {
-            return self.discard(tag, length).await;
+            self.passing = Some((tag, length, length + 1));
+            return self.pass().await;
         }
         while self.input.len() < length + 1 {
             if self.ended || !self.fill().await? {
@@ -117,20 +123,20 @@ impl<S: Stream> Socket<S> {
     }
 
     /// Lets a message that is too large pass by, a buffer at a time, so that the session stays in step.
-    async fn discard(&mut self, tag: u8, length: usize) -> Result<Frame, FrameError> {
-        let limit = self.max_message_size;
-        let mut left = length + 1;
-        loop {
+    async fn pass(&mut self) -> Result<Frame, FrameError> {
+        while let Some((tag, size, left)) = self.passing {
             let here = left.min(self.input.len());
             bytes::Buf::advance(&mut self.input, here);
-            left -= here;
-            if left == 0 {
-                return Ok(Frame { tag, body: Err(ProtocolError::TooLarge { size: length, limit }) });
+            if here == left {
+                self.passing = None;
+                return Ok(Frame { tag, body: Err(ProtocolError::TooLarge { size, limit: self.max_message_size }) });
             }
+            self.passing = Some((tag, size, left - here));
             if self.ended || !self.fill().await? {
-                return Err(FrameError::Ended);
+                break;
             }
         }
+        Err(FrameError::Ended)
     }
 
     /// Writes all that is to be sent.

@@ -74,7 +74,9 @@ fn longest(target: &Field) -> Option<usize> {
 }
 
 fn differs(source: &Field, target: &Field, zone: &str) -> bool {
-    use DataType::{Binary, Boolean, Date32, Duration, Float16, Float32, Float64, Interval, List, Map, Struct, Time64, Timestamp};
+    use DataType::{
+        Binary, Boolean, Date32, Duration, FixedSizeBinary, Float16, Float32, Float64, Interval, List, Map, Struct, Time64, Timestamp,
+    };
     let wanted = PgType::of(target);
     match (source.data_type(), target.data_type()) {
         (from, to) if is_text(from) && is_text(to) => longest(target).is_some() || matches!(wanted, PgType::JSON | PgType::JSONB),
@@ -85,7 +87,10 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
             List(item) => !item.data_type().is_nested() && !wanted.element().is_some_and(PgType::is_oid_like),
             _ => false,
         },
-        (Float16 | Float32 | Float64 | Timestamp(..) | Time64(_) | Interval(_) | Duration(_) | Binary | Date32, to) if is_text(to) => true,
+        (
+            Float16 | Float32 | Float64 | Timestamp(..) | Time64(_) | Interval(_) | Duration(_) | Binary | FixedSizeBinary(_) | Date32,
+            to,
+        ) if is_text(to) => true,
         (List(_) | Struct(_) | Map(..), to) if is_text(to) => true,
         (from, to) if is_text(to) => longest(target).is_some() && *from != DataType::Null,
         (from, to) if to.is_signed_integer() => {

@@ -1,5 +1,5 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
+//! [`merged_columns`], [`set_comparisons`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
 //! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
@@ -17,6 +17,7 @@ mod merged_columns;
 mod nested_order;
 mod object_ids;
 mod operators;
+mod scalar_subqueries;
 mod set_comparisons;
 mod similar;
 mod spellings;
@@ -26,6 +27,7 @@ mod told_apart;
 mod types;
 mod unbounded_numeric;
 mod uuid;
+mod values_lists;
 mod windows;
 mod zeros;
 
@@ -37,6 +39,7 @@ pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
+pub(super) use scalar_subqueries::may_be_null;
 pub(super) use told_apart::with_names_apart;
 pub(super) use types::PostgresTypes;
 pub(super) use unbounded_numeric::keep as keep_unbounded_numerics;
@@ -48,6 +51,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 pub(super) fn rewrite(statement: &mut Statement) {
     literals::rewrite(statement);
     set_comparisons::rewrite(statement);
+    values_lists::rewrite(statement);
     windows::rewrite(statement);
     system_columns::rewrite(statement);
     spellings::rewrite(statement);

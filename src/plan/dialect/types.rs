@@ -43,9 +43,14 @@ impl TypePlanner for PostgresTypes {
             SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
             SqlDataType::JSONB => return Ok(Some(Arc::new(PgType::JSONB.arrow_field("")))),
             SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
+            SqlDataType::Text | SqlDataType::String(None) => DataType::Utf8,
+            SqlDataType::SmallInt(None) | SqlDataType::Int2(None) => DataType::Int16,
+            SqlDataType::Int(None) | SqlDataType::Integer(None) | SqlDataType::Int4(None) => DataType::Int32,
+            SqlDataType::BigInt(None) | SqlDataType::Int8(None) => DataType::Int64,
+            SqlDataType::Boolean | SqlDataType::Bool => DataType::Boolean,
             _ => return Ok(None),
         };
-        Ok(Some(data_type.into_nullable_field_ref()))
+        Ok(Some(Arc::new(bare(data_type))))
     }
 }
 
@@ -64,10 +69,15 @@ impl PostgresTypes {
         let pg_type =
             if name.quote_style.is_some() { PgType::from_name(&name.value) } else { PgType::from_name(&name.value.to_lowercase()) }?;
         if pg_type == PgType::TIMESTAMPTZ {
-            return Some(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))).into_nullable_field_ref());
+            return Some(Arc::new(bare(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))))));
         }
         Some(Arc::new(pg_type.arrow_field("")))
     }
+}
+
+/// A type that says nothing more. A field without a name would keep what the operand of a cast was called: `'{}'::jsonb::text` is no jsonb.
+fn bare(data_type: DataType) -> Field {
+    Field::new("bare", data_type, true)
 }
 
 /// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one.
@@ -96,15 +106,4 @@ fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Field {
         field = field.with_metadata(metadata);
     }
     field
-}
-
-/// A field of a type alone.
-trait IntoNullableField {
-    fn into_nullable_field_ref(self) -> FieldRef;
-}
-
-impl IntoNullableField for DataType {
-    fn into_nullable_field_ref(self) -> FieldRef {
-        Arc::new(Field::new("", self, true))
-    }
 }
