@@ -109,3 +109,18 @@ async fn who_does_not_start_in_time_is_not_waited_for() {
     let mut raw = Raw::start(gateway.address).await;
     assert_eq!(raw.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
 }
+
+/// A message that is too large passes by in the middle of a COPY whose time is up; the session knows where the next one begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_large_outlasts_its_statement() {
+    let gateway = gateway(|config| config.limits.max_message_size = 20_000).await;
+    let mut raw = Raw::start(gateway.address).await;
+    raw.ask(&query("CREATE TEMP TABLE t (a text)")).await;
+    raw.ask(&query("SET statement_timeout = '200ms'")).await;
+    let data = message(b'd', &[b'x'; 300_000]);
+    let begun = [query("COPY t FROM STDIN"), data[..100_000].to_vec()].concat();
+    assert_eq!(raw.ask(&begun).await, "G E(57014) Z(I)");
+    raw.send(&data[100_000..]).await;
+    raw.send(&message(b'c', &[])).await;
+    assert_eq!(raw.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+}
