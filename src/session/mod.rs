@@ -16,6 +16,7 @@ mod known;
 mod memory;
 mod password;
 mod query;
+mod read_only;
 mod readiness;
 mod response;
 #[allow(clippy::module_inception)]

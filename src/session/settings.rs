@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, Ident, ObjectName, Set, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, Expr, Ident, ObjectName, Set, TransactionAccessMode, TransactionMode, UnaryOperator, Value,
+};
 use parking_lot::Mutex;
 
 use super::response::Notice;
@@ -48,19 +50,32 @@ pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notic
         Set::SetTimeZone { local, value: zone } => assign("TimeZone", value(std::slice::from_ref(zone))?, *local),
         Set::SetNames { charset_name, .. } => assign("client_encoding", Some(charset_name.value.clone()), false),
         Set::SetNamesDefault {} => assign("client_encoding", None, false),
-        Set::SetTransaction { modes, .. } => {
-            use datafusion::sql::sqlparser::ast::{TransactionAccessMode, TransactionMode};
-            for mode in modes {
-                if let TransactionMode::AccessMode(mode) = mode {
-                    let read_only = matches!(mode, TransactionAccessMode::ReadOnly);
-                    assign("transaction_read_only", Some(if read_only { "on" } else { "off" }.to_owned()), in_transaction)?;
-                }
-            }
+        Set::SetTransaction { snapshot: Some(_), .. } => {
+            Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "SET TRANSACTION SNAPSHOT is not supported"))
+        }
+        Set::SetTransaction { session: false, .. } if !in_transaction => {
+            let warning = Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+            notices.lock().push(warning);
             Ok(())
         }
+        Set::SetTransaction { modes, session, .. } => set_modes(vars, modes, *session),
         Set::SetRole { role_name, .. } => assign("role", Some(role_name.as_ref().map_or_else(|| "none".to_owned(), ident)), false),
         other => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported"))),
     }
+}
+
+/// Modes of the transaction, or of those to come in the session.
+pub(super) fn set_modes(vars: &mut SessionVars, modes: &[TransactionMode], session: bool) -> Result<(), Report> {
+    let prefix = if session { "default_" } else { "" };
+    for mode in modes {
+        let (name, value) = match mode {
+            TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => ("transaction_read_only", "on".to_owned()),
+            TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => ("transaction_read_only", "off".to_owned()),
+            TransactionMode::IsolationLevel(level) => ("transaction_isolation", level.to_string().to_lowercase()),
+        };
+        vars.set(&format!("{prefix}{name}"), Some(&value), !session)?;
+    }
+    Ok(())
 }
 
 /// The value of a SET; `None` = DEFAULT.

@@ -16,7 +16,7 @@ use super::response::{Column, Response, Rows, TransactionStatus};
 use super::session::{Prepared, Running, Session};
 use super::transaction::RegistryWork;
 use super::work::PlanWork;
-use super::{engine, settings, tables};
+use super::{engine, read_only, settings, tables};
 use crate::error::{Notice, Report, SqlState};
 use crate::exec::point_in_time_join::TieCounter;
 use crate::pg_type::PgType;
@@ -95,6 +95,7 @@ impl Session {
         if self.transaction.is_failed() && !ends_transaction(&parsed.statement) {
             return Err(failed_transaction());
         }
+        self.check_modes(&parsed.statement.statement)?;
         match &parsed.statement.statement {
             Statement::CreateEntity(create) => {
                 let change = self.gateway.planner.create_entity(create)?;
@@ -156,6 +157,21 @@ impl Session {
         }
     }
 
+    /// Refuses what a read-only transaction may not do; a query fixes the transaction's modes.
+    fn check_modes(&self, statement: &Statement) -> Result<(), Report> {
+        let mut vars = self.vars.lock();
+        if let Some(command) = read_only::refused(statement)
+            && vars.get("transaction_read_only").is_ok_and(|read_only| read_only == "on")
+        {
+            let message = format!("cannot execute {command} in a read-only transaction");
+            return Err(Report::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        if self.transaction.holds() && read_only::is_query(statement) {
+            vars.begin_query();
+        }
+        Ok(())
+    }
+
     async fn show(&self, show: &Show, text: &Arc<str>) -> Result<RecordBatch, Report> {
         let view = self.view_of_registry(false).await?;
         let settings = view.settings(self, text);
@@ -181,12 +197,14 @@ impl Session {
                 let batch = settings::show(&self.vars.lock(), &variable)?;
                 Ok(rows_of(batch, "SHOW"))
             }
-            SqlStatement::StartTransaction { begin, .. } => {
+            SqlStatement::StartTransaction { begin, modes, .. } => {
+                let before = self.vars.lock().saved();
+                settings::set_modes(&mut self.vars.lock(), &modes, false)?;
                 if self.transaction.is_block() {
                     self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
                 } else {
-                    let vars = self.vars.lock().saved();
-                    self.transaction.begin(vars, &self.temp_tables);
+                    self.transaction.begin(before, &self.temp_tables);
+                    self.vars.lock().begin_transaction();
                 }
                 Ok(done(if begin { "BEGIN" } else { "START TRANSACTION" }))
             }

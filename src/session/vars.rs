@@ -95,6 +95,13 @@ static SETTINGS: &[Setting] = &[
 /// Values by name: the setting's own spelling, or the lower case of a custom one.
 type Values = BTreeMap<Cow<'static, str>, String>;
 
+/// Settings of one transaction, and those that a new one takes them from.
+const OF_TRANSACTION: [(&str, &str); 3] = [
+    ("transaction_deferrable", "default_transaction_deferrable"),
+    ("transaction_isolation", "default_transaction_isolation"),
+    ("transaction_read_only", "default_transaction_read_only"),
+];
+
 /// What a transaction would take back.
 #[derive(Debug, Clone, Default)]
 pub struct SavedVars {
@@ -116,6 +123,8 @@ pub struct SessionVars {
     told: BTreeMap<&'static str, String>,
     /// Whether anything was set since.
     touched: bool,
+    /// Whether the transaction has seen data: it keeps its modes.
+    queried: bool,
 }
 
 /// A name that may be set.
@@ -129,7 +138,7 @@ impl SessionVars {
     pub fn new(user: &str, defaults: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let mut startup: Values = defaults.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
         startup.insert("session_authorization".into(), user.to_owned());
-        Self { now: SavedVars::default(), startup, custom: BTreeSet::new(), told: BTreeMap::new(), touched: true }
+        Self { now: SavedVars::default(), startup, custom: BTreeSet::new(), told: BTreeMap::new(), touched: true, queried: false }
     }
 
     /// A setting of the startup packet: RESET goes back to it.
@@ -160,7 +169,11 @@ impl SessionVars {
                 (Cow::Owned(name), value)
             }
         };
-        if local {
+        let of_transaction = begun_with(&name).is_some();
+        if of_transaction && self.queried {
+            self.check_mode(&name, &value)?;
+        }
+        if local || of_transaction {
             self.now.local.insert(name, value);
         } else {
             self.now.local.remove(&name);
@@ -169,11 +182,36 @@ impl SessionVars {
         Ok(())
     }
 
-    /// `RESET ALL`.
+    /// Whether a transaction that has seen data may get this mode.
+    fn check_mode(&self, name: &str, value: &str) -> Result<(), Report> {
+        let message = match (name, value, self.get(name)?) {
+            ("transaction_read_only", "off", "on") => "transaction read-write mode must be set before any query",
+            ("transaction_isolation", wanted, now) if wanted != now => "SET TRANSACTION ISOLATION LEVEL must be called before any query",
+            _ => return Ok(()),
+        };
+        Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, message))
+    }
+
+    /// A block begins: what its modes are now, they stay.
+    pub fn begin_transaction(&mut self) {
+        for (own, default) in OF_TRANSACTION {
+            if !self.now.local.contains_key(own) {
+                let value = self.get(default).unwrap_or_default().to_owned();
+                self.now.local.insert(own.into(), value);
+            }
+        }
+    }
+
+    /// The transaction sees data.
+    pub fn begin_query(&mut self) {
+        self.queried = true;
+    }
+
+    /// `RESET ALL`, of all but the transaction's modes.
     pub fn reset_all(&mut self) {
         self.touched = true;
         self.now.values.clear();
-        self.now.local.clear();
+        self.now.local.retain(|name, _| begun_with(name).is_some());
     }
 
     /// The settings as they are, for [`SessionVars::roll_back`].
@@ -185,6 +223,7 @@ impl SessionVars {
     pub fn end_transaction(&mut self) {
         self.touched |= !self.now.local.is_empty();
         self.now.local.clear();
+        self.queried = false;
     }
 
     /// The transaction was rolled back to its begin. What the client was told stays true.
@@ -238,7 +277,11 @@ impl SessionVars {
     }
 
     fn value(&self, setting: &Setting) -> &str {
-        self.set_value(setting.name).unwrap_or_else(|| self.default_of(setting))
+        match (self.set_value(setting.name), begun_with(setting.name).and_then(find)) {
+            (Some(value), _) => value,
+            (None, Some(default)) => self.value(default),
+            (None, None) => self.default_of(setting),
+        }
     }
 
     fn set_value(&self, name: &str) -> Option<&str> {
@@ -248,6 +291,11 @@ impl SessionVars {
     fn default_of(&self, setting: &Setting) -> &str {
         self.startup.get(setting.name).map_or(setting.default, String::as_str)
     }
+}
+
+/// The setting that a transaction takes this one from.
+fn begun_with(name: &str) -> Option<&'static str> {
+    OF_TRANSACTION.iter().find(|(own, _)| *own == name).map(|(_, default)| *default)
 }
 
 fn find(name: &str) -> Option<&'static Setting> {
