@@ -9,7 +9,10 @@ pub(crate) mod encode;
 pub(crate) mod jsonb;
 #[cfg(test)]
 mod postgres_values;
+pub(crate) mod reading;
 pub(crate) mod zone;
+
+pub use reading::DateOrder;
 
 /// Settings that change how values are written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,7 +37,7 @@ mod show;
 mod time_travel;
 
 pub use correlated::StopFlag;
-pub use dialect::{KeepSignedZeros, OneZeroInOrder, PostgresCoercion};
+pub use dialect::{DateSettings, KeepSignedZeros, OneZeroInOrder, PostgresCoercion};
 pub use error::{at_literal, report, without_position};
 pub use feature_view::ResolvedView;
 pub use optimizer::optimizer_rules;

@@ -24,6 +24,7 @@ use super::{Planner, StatementSettings};
 use crate::catalog::{Catalog, SessionFacts, SystemRelations};
 use crate::error::{Report, SqlState, perhaps_you_meant};
 use crate::pg_format::decode;
+use crate::pg_format::reading::{DateOrder, Reading};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
 use crate::registry::{FeatureView, Pin, RegistrySnapshot, Scan, ViewSource};
@@ -407,7 +408,14 @@ fn constant(expression: &Expr) -> Option<Value> {
 
 /// A timestamp as PostgreSQL reads it, in UTC where it names no zone, to microseconds since 1970. The infinities are no version's time.
 pub(super) fn timestamp(text: &str) -> Result<i64, Report> {
-    match decode::parse_text(PgType::TIMESTAMPTZ, text, Zone::UTC)? {
+    let read = |order| decode::parse_text(PgType::TIMESTAMPTZ, text, Reading { zone: Zone::UTC, order });
+    let value = read(DateOrder::MonthDayYear)?;
+    // A pin is kept, and outlives the session that wrote it.
+    if read(DateOrder::DayMonthYear).is_ok_and(|other| other != value) {
+        return Err(Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("\"{text}\" can be the time of two days"))
+            .hint("Write the year first, as in 2020-12-31 23:59:59."));
+    }
+    match value {
         decode::Value::Timestamp(micros) if micros != i64::MAX && micros != i64::MIN => Ok(micros),
         _ => Err(Report::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("no version of a table is of the time \"{text}\""))),
     }

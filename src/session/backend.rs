@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
 use crate::error::{Report, SqlState};
-use crate::pg_format::OutputSettings;
+use crate::pg_format::{DateOrder, OutputSettings};
 use crate::pg_type::PgType;
 
 /// One connection's session, as the wire drives it.
@@ -28,6 +28,8 @@ pub trait Backend: Send {
     fn transaction_status(&self) -> TransactionStatus;
     /// How values are written now.
     fn output_settings(&self) -> OutputSettings;
+    /// How dates are read now.
+    fn date_order(&self) -> DateOrder;
     /// Reported settings that changed since the last call; the first call after [`Gateway::open`] gives all of them.
     fn take_parameter_changes(&mut self) -> Vec<(String, String)>;
     /// Notices raised since the last call.

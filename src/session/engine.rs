@@ -26,7 +26,7 @@ use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
-use crate::plan::{KeepSignedZeros, OneZeroInOrder, PostgresCoercion, StopFlag, optimizer_rules};
+use crate::plan::{DateSettings, KeepSignedZeros, OneZeroInOrder, PostgresCoercion, StopFlag, optimizer_rules};
 
 /// Physical planning that knows our nodes.
 #[derive(Debug)]
@@ -71,14 +71,19 @@ pub fn view_state(runtime: &Arc<RuntimeEnv>) -> SessionState {
     state(runtime, Vec::new())
 }
 
-/// A session's state for one statement: at this time zone, with the statement's time of day and what stops its parts. It is the
-/// session's own, and its hundreds of functions are copied only while another statement still holds it: a cursor's.
-pub fn for_statement(own: &Mutex<Arc<SessionState>>, zone: &str, stop: Arc<StopFlag>) -> Arc<SessionState> {
+/// A session's state for one statement: at this time zone and date style, with the statement's time of day and what stops its
+/// parts. It is the session's own, and its hundreds of functions are copied only while another statement still holds it: a cursor's.
+pub fn for_statement(own: &Mutex<Arc<SessionState>>, zone: &str, date_style: &str, stop: Arc<StopFlag>) -> Arc<SessionState> {
     let mut own = own.lock();
     let state = Arc::make_mut(&mut own);
     state.mark_start_execution();
     if state.config_options().execution.time_zone.as_deref() != Some(zone) {
         state.config_mut().options_mut().execution.time_zone = Some(zone.to_owned());
+    }
+    let known = state.config_options().extensions.get::<DateSettings>();
+    if known.is_none_or(|settings| settings.date_style != date_style) {
+        let settings = DateSettings { date_style: date_style.to_owned() };
+        state.config_mut().options_mut().extensions.insert(settings);
     }
     state.config_mut().set_extension(stop);
     Arc::clone(&own)

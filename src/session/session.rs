@@ -30,7 +30,7 @@ use super::transaction::{Saved, Transaction};
 use super::vars::SessionVars;
 use crate::catalog::{CursorFacts, SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
-use crate::pg_format::OutputSettings;
+use crate::pg_format::{DateOrder, OutputSettings};
 use crate::pg_type::PgType;
 use crate::plan::Retrieved;
 use crate::sql::{CursorStatement, Statement};
@@ -291,6 +291,10 @@ impl Backend for Session {
             extra_float_digits: text("extra_float_digits").parse().unwrap_or(1),
             bytea_escape: text("bytea_output") == "escape",
         }
+    }
+
+    fn date_order(&self) -> DateOrder {
+        DateOrder::of_style(self.vars.lock().get("DateStyle").unwrap_or_default())
     }
 
     fn take_parameter_changes(&mut self) -> Vec<(String, String)> {

@@ -18,6 +18,8 @@ pub(super) enum Accepts {
     Integer(i64, i64),
     /// A time, in milliseconds without a unit.
     Time,
+    /// How dates are written and read.
+    DateStyle,
     /// An IANA zone or a fixed offset.
     Zone,
     /// Nothing.
@@ -28,8 +30,8 @@ pub(super) enum Accepts {
     Default,
 }
 
-/// The value as it is kept, or 22023; `default` is what RESET makes of it.
-pub(super) fn accept(setting: &Setting, value: &str, default: &str) -> Result<String, Report> {
+/// The value as it is kept, or 22023; `now` is what the setting is, `default` what RESET makes of it.
+pub(super) fn accept(setting: &Setting, value: &str, now: &str, default: &str) -> Result<String, Report> {
     let invalid =
         || Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{}\": \"{value}\"", setting.name));
     match setting.accepts {
@@ -56,7 +58,6 @@ pub(super) fn accept(setting: &Setting, value: &str, default: &str) -> Result<St
             Ok(match setting.name {
                 // Spellings of the one value that there is.
                 "client_encoding" | "standard_conforming_strings" => setting.default.to_owned(),
-                "DateStyle" if spelled.len() <= 3 || spelled.starts_with("iso") => setting.default.to_owned(),
                 _ => (*spelled).to_owned(),
             })
         }
@@ -82,6 +83,7 @@ pub(super) fn accept(setting: &Setting, value: &str, default: &str) -> Result<St
             Some(time) => Ok(shown_time(time as u64)),
             None => Err(invalid().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
         },
+        Accepts::DateStyle => date_style(value, now, default),
         Accepts::Zone => zone(value).ok_or_else(invalid),
     }
 }
@@ -130,6 +132,48 @@ fn shown_time(milliseconds: u64) -> String {
         whole if whole % 1000 == 0 => format!("{}s", whole / 1000),
         other => format!("{other}ms"),
     }
+}
+
+/// `ISO` and an order of day, month and year, each by PostgreSQL's words for it, or only one of them.
+fn date_style(value: &str, now: &str, default: &str) -> Result<String, Report> {
+    let invalid = |detail: String| {
+        Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"DateStyle\": \"{value}\"")).detail(detail)
+    };
+    let order_of = |style: &str| style.rsplit(", ").next().unwrap_or("MDY").to_owned();
+    let mut order: Option<String> = None;
+    let mut wants_default = false;
+    for word in value.split(',').map(str::trim) {
+        let bare = word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(word);
+        if bare.is_empty() && value.trim().is_empty() {
+            break;
+        }
+        if bare.is_empty() || bare.contains(char::is_whitespace) {
+            return Err(invalid("List syntax is invalid.".to_owned()));
+        }
+        let upper = bare.to_ascii_uppercase();
+        let found = match upper.as_str() {
+            "ISO" => continue,
+            "DEFAULT" => {
+                wants_default = true;
+                continue;
+            }
+            "YMD" => "YMD",
+            "MDY" | "US" => "MDY",
+            "DMY" => "DMY",
+            other if other.starts_with("EURO") => "DMY",
+            other if other.starts_with("NONEURO") => "MDY",
+            other if matches!(other, "SQL" | "GERMAN") || other.starts_with("POSTGRES") => {
+                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("DateStyle \"{bare}\" is not supported"))
+                    .hint("Dates are written as ISO 8601 has them; DateStyle can be ISO with MDY, DMY or YMD."));
+            }
+            _ => return Err(invalid(format!("Unrecognized key word: \"{}\".", bare.to_lowercase()))),
+        };
+        if order.as_deref().is_some_and(|order| order != found) {
+            return Err(invalid("Conflicting \"datestyle\" specifications.".to_owned()));
+        }
+        order = Some(found.to_owned());
+    }
+    Ok(format!("ISO, {}", order.unwrap_or_else(|| order_of(if wants_default { default } else { now }))))
 }
 
 /// An IANA name in its own spelling, or a fixed offset.

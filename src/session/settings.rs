@@ -89,8 +89,8 @@ fn value(values: &[Expr]) -> Result<Option<String>, Report> {
 
 fn word(expression: &Expr) -> Result<String, Report> {
     match expression {
-        Expr::Identifier(name) => Ok(name.value.clone()),
-        Expr::CompoundIdentifier(parts) => Ok(parts.iter().map(|part| part.value.clone()).collect::<Vec<_>>().join(".")),
+        Expr::Identifier(name) => Ok(ident(name)),
+        Expr::CompoundIdentifier(parts) => Ok(parts.iter().map(ident).collect::<Vec<_>>().join(".")),
         Expr::Value(literal) => match &literal.value {
             Value::Number(digits, _) => Ok(digits.clone()),
             Value::Boolean(flag) => Ok(if *flag { "on" } else { "off" }.to_owned()),

@@ -384,9 +384,13 @@ impl Session {
             None => self.gateway.registry.fresh().await?,
         };
         let history = if with_history { self.gateway.registry.history(None, HISTORY_ROWS).await? } else { Vec::new() };
-        let zone = self.vars.lock().get("TimeZone").unwrap_or("UTC").to_owned();
+        let (zone, date_style) = {
+            let vars = self.vars.lock();
+            let text = |name: &str| vars.get(name).unwrap_or_default().to_owned();
+            (text("TimeZone"), text("DateStyle"))
+        };
         let stop = Arc::<StopFlag>::default();
-        let state = engine::for_statement(&self.state, &zone, Arc::clone(&stop));
+        let state = engine::for_statement(&self.state, &zone, &date_style, Arc::clone(&stop));
         Ok(RegistryView { registry, history, state, stop, ties: Arc::default() })
     }
 

@@ -48,7 +48,7 @@ static SETTINGS: &[Setting] = &[
         "notice",
         Accepts::OneOf(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]),
     ),
-    reported("DateStyle", "ISO, MDY", Accepts::OneOf(&["ISO", "ISO, MDY", "ISO, DMY", "ISO, YMD", "iso,mdy"])),
+    reported("DateStyle", "ISO, MDY", Accepts::DateStyle),
     reported("default_transaction_read_only", "off", Accepts::Flag),
     setting("default_table_access_method", "heap", Accepts::OneOf(&["heap"])),
     setting("default_tablespace", "", Accepts::OneOf(&[""])),
@@ -144,7 +144,7 @@ impl SessionVars {
     /// A setting of the startup packet: RESET goes back to it.
     pub fn set_at_startup(&mut self, name: &str, value: &str) -> Result<(), Report> {
         let (name, value) = match to_set(name)? {
-            Found::Known(found) => (Cow::Borrowed(found.name), accept(found, value, self.default_of(found))?),
+            Found::Known(found) => (Cow::Borrowed(found.name), accept(found, value, self.value(found), self.default_of(found))?),
             Found::Custom(name) => {
                 self.custom.insert(name.clone());
                 (Cow::Owned(name), value.to_owned())
@@ -161,7 +161,7 @@ impl SessionVars {
             Found::Known(found) => {
                 // What cannot be changed cannot be reset either, but for what is the client's own anyway.
                 let wanted = value.unwrap_or_else(|| self.default_of(found));
-                (Cow::Borrowed(found.name), accept(found, wanted, self.default_of(found))?)
+                (Cow::Borrowed(found.name), accept(found, wanted, self.value(found), self.default_of(found))?)
             }
             Found::Custom(name) => {
                 let value = value.or_else(|| self.startup.get(name.as_str()).map(String::as_str)).unwrap_or_default().to_owned();

@@ -15,6 +15,7 @@ use super::socket::{Stop, Stream};
 use crate::error::SqlState;
 use crate::pg_format::decode::parameter;
 use crate::pg_format::encode::{Format, Shape, format_of};
+use crate::pg_format::reading::Reading;
 use crate::pg_format::zone::Zone;
 use crate::session::{Backend, Response};
 
@@ -98,10 +99,11 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             return Err(ProtocolError::ResultFormats { formats, columns: columns.len() }.into());
         }
         let zone = Zone::parse(&self.session.output_settings().time_zone).unwrap_or(Zone::UTC);
+        let reading = Reading { zone, order: self.session.date_order() };
         let mut values = Vec::with_capacity(parameters);
         for (index, (bytes, pg_type)) in bind.parameters.iter().zip(&types).enumerate() {
             let format = format_of(&bind.parameter_formats, index);
-            let value = parameter(*pg_type, format, *bytes, zone).map_err(|mut report| {
+            let value = parameter(*pg_type, format, *bytes, reading).map_err(|mut report| {
                 if format == Format::Binary && report.message == "incorrect binary data format" {
                     report.message = format!("incorrect binary data format in bind parameter {}", index + 1);
                 }

@@ -2,7 +2,7 @@
 
 use super::{Value, parse_text};
 use crate::error::{Report, SqlState};
-use crate::pg_format::zone::Zone;
+use crate::pg_format::reading::Reading;
 use crate::pg_type::PgType;
 
 /// PostgreSQL's own bound on dimensions.
@@ -12,12 +12,12 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     element: PgType,
-    zone: Zone,
+    reading: Reading,
 }
 
 /// An array of this element.
-pub(super) fn parse(text: &str, element: PgType, zone: Zone) -> Result<Value, Report> {
-    let mut reader = Reader { text, at: 0, element, zone };
+pub(super) fn parse(text: &str, element: PgType, reading: Reading) -> Result<Value, Report> {
+    let mut reader = Reader { text, at: 0, element, reading };
     reader.skip_blanks();
     if reader.peek() == Some(b'[') {
         // `[1:3]={…}`: Arrow's lists begin where they begin.
@@ -115,7 +115,7 @@ impl Reader<'_> {
         if !quoted && text.eq_ignore_ascii_case("null") {
             return Ok(Value::Null);
         }
-        parse_text(self.element, &text, self.zone)
+        parse_text(self.element, &text, self.reading)
     }
 
     /// The byte here, or the one behind the backslash.

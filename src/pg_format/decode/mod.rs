@@ -14,6 +14,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::i256;
 
 use super::encode::Format;
+use super::reading::Reading;
 use super::zone::Zone;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
@@ -50,17 +51,17 @@ pub(crate) enum Value {
 }
 
 /// Reads a value of this type.
-pub(crate) fn parse(pg_type: PgType, format: Format, bytes: &[u8], zone: Zone) -> Result<Value, Report> {
+pub(crate) fn parse(pg_type: PgType, format: Format, bytes: &[u8], reading: Reading) -> Result<Value, Report> {
     match format {
-        Format::Text => parse_text(pg_type, utf8(bytes)?, zone),
+        Format::Text => parse_text(pg_type, utf8(bytes)?, reading),
         Format::Binary => binary::parse(pg_type, bytes, 0),
     }
 }
 
 /// Reads a value of this type from its text form.
-pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Value, Report> {
+pub(crate) fn parse_text(pg_type: PgType, text: &str, reading: Reading) -> Result<Value, Report> {
     if let Some(element) = pg_type.element() {
-        return array::parse(text, element, zone);
+        return array::parse(text, element, reading);
     }
     Ok(match pg_type {
         PgType::BOOL => Value::Bool(scalar::boolean(text)?),
@@ -73,14 +74,14 @@ pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Valu
         PgType::BYTEA => Value::Bytes(scalar::bytea(text)?),
         PgType::UUID => Value::Bytes(scalar::uuid(text)?),
         PgType::JSON | PgType::JSONB => Value::Text(scalar::json(text, pg_type)?),
-        PgType::DATE => Value::Date(temporal::date(text)?),
+        PgType::DATE => Value::Date(temporal::date(text, reading.order)?),
         PgType::TIME | PgType::TIMETZ => Value::Time(temporal::time(text)?),
-        PgType::TIMESTAMP => Value::Timestamp(temporal::timestamp(text, None)?),
-        PgType::TIMESTAMPTZ => Value::Timestamp(temporal::timestamp(text, Some(zone))?),
+        PgType::TIMESTAMP => Value::Timestamp(temporal::timestamp(text, None, reading.order)?),
+        PgType::TIMESTAMPTZ => Value::Timestamp(temporal::timestamp(text, Some(reading.zone), reading.order)?),
         PgType::INTERVAL => temporal::interval(text)?,
         PgType::INT2VECTOR | PgType::OIDVECTOR => {
             let element = if pg_type == PgType::OIDVECTOR { PgType::OID } else { PgType::INT2 };
-            Value::Array(text.split_whitespace().map(|item| parse_text(element, item, zone)).collect::<Result<_, _>>()?)
+            Value::Array(text.split_whitespace().map(|item| parse_text(element, item, reading)).collect::<Result<_, _>>()?)
         }
         other if other.is_oid_like() => Value::Int(scalar::oid(text, other)?),
         _ => Value::Text(text.to_owned()),
@@ -89,7 +90,7 @@ pub(crate) fn parse_text(pg_type: PgType, text: &str, zone: Zone) -> Result<Valu
 
 /// The elements of an array of texts that has one dimension, none where one is NULL.
 pub(crate) fn texts(text: &str) -> Result<Vec<Option<String>>, Report> {
-    let value = array::parse(text, PgType::TEXT, Zone::UTC)?;
+    let value = array::parse(text, PgType::TEXT, Zone::UTC.into())?;
     let Value::Array(elements) = value else { return Ok(Vec::new()) };
     let one = |element| match element {
         Value::Text(text) => Ok(Some(text)),
@@ -132,10 +133,10 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
 }
 
 /// A Bind's parameter as an array of one: of [`PgType::arrow`], but that a numeric keeps the scale of its value.
-pub(crate) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, zone: Zone) -> Result<ArrayRef, Report> {
+pub(crate) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, reading: Reading) -> Result<ArrayRef, Report> {
     let value = match bytes {
         None => Value::Null,
-        Some(bytes) => parse(pg_type, format, bytes, zone)?,
+        Some(bytes) => parse(pg_type, format, bytes, reading)?,
     };
     let data_type = match value {
         Value::Decimal(digits, scale) => build::decimal_type(digits, scale),

@@ -1,13 +1,14 @@
 //! The text forms of dates, times, timestamps and intervals.
 //!
-//! Read are ISO 8601 and what is near it: `2024-01-31`, `20240131`, `2024-1-31`, `Jan 31 2024`, `31 January 2024`, `1/31/2024`
-//! (DateStyle `ISO, MDY`), with a time, a zone (`Z`, `+05:30`, `Europe/Berlin`) and `BC` behind; also `infinity` and `epoch`.
+//! Read are ISO 8601 and what is near it: `2024-01-31`, `20240131`, `2024-1-31`, `Jan 31 2024`, `31 January 2024`, and `1/31/2024`
+//! in the order of DateStyle, with a time, a zone (`Z`, `+05:30`, `Europe/Berlin`) and `BC` behind; also `infinity` and `epoch`.
 //! Words that mean the present (`now`, `today`) need a clock and are refused here. The syntax that is not understood is
 //! 22007; a month 13 is 22008.
 
 use super::{Value, invalid_datetime};
 use crate::civil::{self, DAY_MICROS};
 use crate::error::{Report, SqlState};
+use crate::pg_format::reading::DateOrder;
 use crate::pg_format::zone::{self, Zone};
 use crate::pg_type::PgType;
 use crate::spelling::interval::{self, IntervalTextError};
@@ -20,8 +21,8 @@ const LAST_DATE: i64 = 2_145_042_905;
 const LAST_TIMESTAMP_DAY: i64 = 106_751_990;
 
 /// A date, in days since 1970.
-pub(super) fn date(text: &str) -> Result<i32, Report> {
-    let parsed = read(text, PgType::DATE)?;
+pub(super) fn date(text: &str, order: DateOrder) -> Result<i32, Report> {
+    let parsed = read(text, PgType::DATE, order)?;
     match parsed {
         Moment::Infinity => Ok(i32::MAX),
         Moment::MinusInfinity => Ok(i32::MIN),
@@ -31,10 +32,10 @@ pub(super) fn date(text: &str) -> Result<i32, Report> {
 }
 
 /// A timestamp in microseconds since 1970: the reading as it stands, or with a zone the instant it names.
-pub(super) fn timestamp(text: &str, zone: Option<Zone>) -> Result<i64, Report> {
+pub(super) fn timestamp(text: &str, zone: Option<Zone>, order: DateOrder) -> Result<i64, Report> {
     let pg_type = if zone.is_some() { PgType::TIMESTAMPTZ } else { PgType::TIMESTAMP };
     let out_of_range = || Report::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("timestamp out of range: \"{text}\""));
-    match read(text, pg_type)? {
+    match read(text, pg_type, order)? {
         Moment::Infinity => Ok(i64::MAX),
         Moment::MinusInfinity => Ok(i64::MIN),
         Moment::At { days, micros, zone: own } => {
@@ -73,7 +74,7 @@ fn overflow(text: &str) -> Report {
 }
 
 /// Reads a date, and the time, zone and era behind it.
-fn read(text: &str, pg_type: PgType) -> Result<Moment, Report> {
+fn read(text: &str, pg_type: PgType, order: DateOrder) -> Result<Moment, Report> {
     let wrong = || invalid_datetime(pg_type, text);
     let trimmed = text.trim();
     match trimmed.to_ascii_lowercase().as_str() {
@@ -87,13 +88,16 @@ fn read(text: &str, pg_type: PgType) -> Result<Moment, Report> {
         Some(era) if era.eq_ignore_ascii_case(" ad") => (trimmed[..trimmed.len() - 3].trim_end(), false),
         _ => (trimmed, false),
     };
-    let ((year, month, day), rest) = read_date(trimmed).ok_or_else(wrong)?;
+    let ((year, month, day), rest) = read_date(trimmed, order).ok_or_else(wrong)?;
     let year = match (before_christ, year) {
         (_, 0) => return Err(overflow(text)),
         (true, year) => 1 - year,
         (false, year) => year,
     };
-    if !(1..=12).contains(&month) || day < 1 || day > civil::days_in_month(year, month) {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return Err(overflow(text).hint("Perhaps you need a different \"datestyle\" setting."));
+    }
+    if day > civil::days_in_month(year, month) {
         return Err(overflow(text));
     }
     let days = civil::to_days(year, month, day);
@@ -116,41 +120,33 @@ fn read(text: &str, pg_type: PgType) -> Result<Moment, Report> {
 }
 
 /// Three numbers, or two and a month's name; and what follows.
-fn read_date(text: &str) -> Option<((i64, u32, u32), &str)> {
-    let end = text.find(|c: char| c.is_whitespace() || c == 'T' || c == 't').unwrap_or(text.len());
+fn read_date(text: &str, order: DateOrder) -> Option<((i64, u32, u32), &str)> {
+    // Only behind a digit is a T the time's: Oct has one of its own.
+    let ends = |(at, c): (usize, char)| c.is_whitespace() || (matches!(c, 'T' | 't') && text[..at].ends_with(|c: char| c.is_ascii_digit()));
+    let end = text.char_indices().find(|found| ends(*found)).map_or(text.len(), |(at, _)| at);
     let (word, rest) = text.split_at(end);
-    let number = |part: &str| {
-        (!part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok()).flatten()
-    };
     for separator in ['-', '/', '.'] {
         let parts: Vec<&str> = word.split(separator).collect();
         if let [a, b, c] = parts[..] {
-            let (first, second, third) = match (number(a), number(b), number(c)) {
-                (Some(first), Some(second), Some(third)) => (first, second, third),
-                (Some(day), None, Some(year)) => return Some(((century(year, c), month_of(b)?, day as u32), rest)),
-                _ => return None,
-            };
-            return Some(if a.len() >= 3 {
-                ((first, second as u32, third as u32), rest)
-            } else if separator == '-' && c.len() < 3 {
-                ((century(first, a), second as u32, third as u32), rest)
-            } else {
-                ((century(third, c), first as u32, second as u32), rest)
-            });
+            return Some((ordered([a, b, c], order)?, rest));
         }
     }
     if let Some(whole) = number(word) {
         return match word.len() {
             8 => Some(((whole / 10_000, (whole / 100 % 100) as u32, (whole % 100) as u32), rest)),
             6 => Some(((century(whole / 10_000, "00"), (whole / 100 % 100) as u32, (whole % 100) as u32), rest)),
-            _ => written_out(text),
+            _ => written_out(text, order),
         };
     }
-    written_out(text)
+    written_out(text, order)
+}
+
+fn number(part: &str) -> Option<i64> {
+    (!part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok()).flatten()
 }
 
 /// `Jan 31 2024`, `January 31, 2024`, `31 Jan 2024`.
-fn written_out(text: &str) -> Option<((i64, u32, u32), &str)> {
+fn written_out(text: &str, order: DateOrder) -> Option<((i64, u32, u32), &str)> {
     let mut rest = text;
     let mut words = [""; 3];
     for word in &mut words {
@@ -159,12 +155,32 @@ fn written_out(text: &str) -> Option<((i64, u32, u32), &str)> {
         (*word, rest) = rest.split_at(end);
         rest = rest.strip_prefix(',').unwrap_or(rest);
     }
-    let (month, day, year) = match month_of(words[0]) {
-        Some(month) => (month, words[1], words[2]),
-        None => (month_of(words[1])?, words[0], words[2]),
+    words.iter().any(|word| month_of(word).is_some()).then(|| ordered(words, order)).flatten().map(|date| (date, rest))
+}
+
+/// Year, month and day. As in PostgreSQL a first number of three digits or more is the year; else the order says what is what, and
+/// beside a month's name the year comes first only where it says so.
+fn ordered(parts: [&str; 3], order: DateOrder) -> Option<(i64, u32, u32)> {
+    let named = parts.iter().position(|part| month_of(part).is_some());
+    let whole = |part: &str| number(part).map(|number| number as u32);
+    let Some(named) = named else {
+        let [a, b, c] = parts;
+        let (year, month, day) = match order {
+            _ if a.len() >= 3 => (a, b, c),
+            DateOrder::YearMonthDay => (a, b, c),
+            DateOrder::MonthDayYear => (c, a, b),
+            DateOrder::DayMonthYear => (c, b, a),
+        };
+        return Some((century(number(year)?, year), whole(month)?, whole(day)?));
     };
-    let number: i64 = year.parse().ok().filter(|_| year.len() <= 7)?;
-    Some(((century(number, year), month, day.parse().ok()?), rest))
+    let (first, second) = match named {
+        0 => (parts[1], parts[2]),
+        1 => (parts[0], parts[2]),
+        _ => (parts[0], parts[1]),
+    };
+    let year_first = first.len() >= 3 || (order == DateOrder::YearMonthDay && second.len() < 3);
+    let (year, day) = if year_first { (first, second) } else { (second, first) };
+    Some((century(number(year)?, year), month_of(parts[named])?, whole(day)?))
 }
 
 /// Two digits are of the years 1970 to 2069.

@@ -43,7 +43,7 @@ fn values_are_postgresqls_both_ways() {
     for (name, input, text, binary) in VALUES {
         let pg_type = type_of(name);
         for (format, bytes) in [(Format::Text, input.as_bytes().to_vec()), (Format::Binary, unhex(binary))] {
-            match parameter(pg_type, format, Some(&bytes), berlin()) {
+            match parameter(pg_type, format, Some(&bytes), berlin().into()) {
                 Err(report) => wrong.push(format!("{name} {input:?} {format:?}: {report}")),
                 Ok(array) => {
                     let out = sent(pg_type, &array, 0).map(|bytes| String::from_utf8(bytes).unwrap());
@@ -67,7 +67,7 @@ fn values_are_postgresqls_both_ways() {
 fn bad_values_have_postgresqls_codes_and_words() {
     let mut wrong = Vec::new();
     for (name, input, code, message) in BAD_VALUES {
-        match parse(type_of(name), Format::Text, input.as_bytes(), Zone::UTC) {
+        match parse(type_of(name), Format::Text, input.as_bytes(), Zone::UTC.into()) {
             Ok(value) => wrong.push(format!("{name} {input:?} was read as {value:?}")),
             Err(report) => {
                 if report.sqlstate.code() != *code || report.message != *message {
@@ -103,33 +103,33 @@ fn binary_that_contradicts_itself_is_refused() {
         ),
         ("int4[]", "00000001000000000000001700000001000000017fffffff"),
     ] {
-        let error = parse(type_of(name), Format::Binary, &unhex(bytes), Zone::UTC).unwrap_err();
+        let error = parse(type_of(name), Format::Binary, &unhex(bytes), Zone::UTC.into()).unwrap_err();
         assert!(matches!(error.sqlstate.code(), "08P01" | "22P03" | "22003" | "22P02"), "{name} {bytes}: {error:?}");
     }
-    let mixed = parse(type_of("int4[]"), Format::Binary, &unhex("000000000000000000000019"), Zone::UTC).unwrap_err();
+    let mixed = parse(type_of("int4[]"), Format::Binary, &unhex("000000000000000000000019"), Zone::UTC.into()).unwrap_err();
     assert_eq!((mixed.sqlstate.code(), mixed.message.as_str()), ("42804", "binary data has array element type text instead of integer"));
 }
 
 #[test]
 fn a_numeric_keeps_its_scale_and_its_38_digits() {
-    let value = parse(PgType::NUMERIC, Format::Text, b"-12.50", Zone::UTC);
+    let value = parse(PgType::NUMERIC, Format::Text, b"-12.50", Zone::UTC.into());
     assert_eq!(value, Ok(Value::Decimal(i256::from_i128(-1250), 2)));
     for text in ["99999999999999999999999999999999999999", "0.12345678901234567890123456789012345678", "-1.50", "0"] {
-        let array = parameter(PgType::NUMERIC, Format::Text, Some(text.as_bytes()), Zone::UTC).unwrap();
+        let array = parameter(PgType::NUMERIC, Format::Text, Some(text.as_bytes()), Zone::UTC.into()).unwrap();
         assert!(matches!(array.data_type(), arrow::datatypes::DataType::Decimal128(38, _)), "{text}");
         assert_eq!(sent(PgType::NUMERIC, &array, 0).as_deref(), Some(text.as_bytes()));
     }
     let wide = "1".repeat(76);
-    let array = parameter(PgType::NUMERIC, Format::Text, Some(wide.as_bytes()), Zone::UTC).unwrap();
+    let array = parameter(PgType::NUMERIC, Format::Text, Some(wide.as_bytes()), Zone::UTC.into()).unwrap();
     assert_eq!(sent(PgType::NUMERIC, &array, 0).as_deref(), Some(wide.as_bytes()));
-    let error = parameter(PgType::NUMERIC, Format::Text, Some("1".repeat(77).as_bytes()), Zone::UTC).unwrap_err();
+    let error = parameter(PgType::NUMERIC, Format::Text, Some("1".repeat(77).as_bytes()), Zone::UTC.into()).unwrap_err();
     assert_eq!(error.sqlstate.code(), "22003");
 }
 
 #[test]
 fn null_is_null_of_every_type() {
     for pg_type in PgType::all().flat_map(|scalar| [scalar, scalar.array_of()]) {
-        let array = parameter(pg_type, Format::Binary, None, Zone::UTC).unwrap();
+        let array = parameter(pg_type, Format::Binary, None, Zone::UTC.into()).unwrap();
         assert_eq!((array.data_type(), array.len()), (&pg_type.arrow(), 1), "{pg_type:?}");
         assert_eq!(sent(pg_type, &array, 0), None, "{pg_type:?}");
         assert_eq!(sent(pg_type, &array, 1), None, "{pg_type:?}");
@@ -143,7 +143,7 @@ fn text_must_be_utf8_without_nul() {
         (b"\xe2\x28", "invalid byte sequence for encoding \"UTF8\": 0xe2 0x28"),
         (b"a\0b", "invalid byte sequence for encoding \"UTF8\": 0x00"),
     ] {
-        let error = parse(PgType::TEXT, Format::Text, bytes, Zone::UTC).unwrap_err();
+        let error = parse(PgType::TEXT, Format::Text, bytes, Zone::UTC.into()).unwrap_err();
         assert_eq!((error.sqlstate.code(), error.message.as_str()), ("22021", message));
     }
 }

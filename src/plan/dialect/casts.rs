@@ -17,17 +17,20 @@ use datafusion::logical_expr::{
     cast as cast_to,
 };
 
+use super::style::Style;
 use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
 use crate::pg_format::decode::{self, Value};
 use crate::pg_format::encode;
+use crate::pg_format::reading::{DateOrder, Reading};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The cast as a call, if PostgreSQL's differs from the engine's.
-pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, zone: &str) -> Result<Option<Expr>> {
+pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, style: Style<'_>) -> Result<Option<Expr>> {
+    let zone = style.zone;
     let Ok((_, source)) = expression.to_field(schema) else { return Ok(None) };
     if let Some(moment) = moment(expression, target.data_type(), zone) {
         return Ok(Some(moment));
@@ -39,6 +42,7 @@ pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, z
         name: PgType::of(target).name().to_owned(),
         target: Arc::clone(target),
         zone: zone.to_owned(),
+        order: style.order,
         signature: Signature::any(1, Volatility::Immutable),
     };
     Ok(Some(ScalarUDF::new_from_impl(function).call(vec![expression.clone()])))
@@ -109,12 +113,13 @@ struct PostgresCast {
     name: String,
     target: FieldRef,
     zone: String,
+    order: DateOrder,
     signature: Signature,
 }
 
 impl PartialEq for PostgresCast {
     fn eq(&self, other: &Self) -> bool {
-        self.target == other.target && self.zone == other.zone
+        self.target == other.target && self.zone == other.zone && self.order == other.order
     }
 }
 
@@ -124,6 +129,7 @@ impl Hash for PostgresCast {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.target.hash(state);
         self.zone.hash(state);
+        self.order.hash(state);
     }
 }
 
@@ -164,11 +170,12 @@ impl PostgresCast {
     fn convert(&self, array: &ArrayRef, source: &Field) -> Result<ArrayRef, Report> {
         let target = self.target.data_type();
         let zone = Zone::parse(&self.zone).unwrap_or(Zone::UTC);
+        let reading = Reading { zone, order: self.order };
         match (array.data_type(), target) {
             (from, to) if is_text(to) => {
                 let texts = if is_text(from) { plain_text(array)? } else { self.texts(array, source)? };
                 let texts = match PgType::of(&self.target) {
-                    json @ (PgType::JSON | PgType::JSONB) => checked_json(&texts, json, zone)?,
+                    json @ (PgType::JSON | PgType::JSONB) => checked_json(&texts, json, reading)?,
                     _ => shortened(texts, longest(&self.target)),
                 };
                 engine_cast(&(Arc::new(texts) as ArrayRef), to)
@@ -176,7 +183,7 @@ impl PostgresCast {
             (from, _) if is_text(from) => {
                 let wanted = PgType::of(&self.target);
                 let texts = plain_text(array)?;
-                let value = |text: Option<&str>| text.map_or(Ok(Value::Null), |text| decode::parse_text(wanted, text, zone));
+                let value = |text: Option<&str>| text.map_or(Ok(Value::Null), |text| decode::parse_text(wanted, text, reading));
                 let values = texts.iter().map(value).collect::<Result<Vec<_>, _>>()?;
                 decode::build(target, &values)
             }
@@ -207,8 +214,8 @@ fn engine_cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> 
     cast(array, target).map_err(|error| Report::new(SqlState::CANNOT_COERCE, error.to_string()))
 }
 
-fn checked_json(texts: &StringArray, pg_type: PgType, zone: Zone) -> Result<StringArray, Report> {
-    let read = |text: Option<&str>| match text.map(|text| decode::parse_text(pg_type, text, zone)).transpose()? {
+fn checked_json(texts: &StringArray, pg_type: PgType, reading: Reading) -> Result<StringArray, Report> {
+    let read = |text: Option<&str>| match text.map(|text| decode::parse_text(pg_type, text, reading)).transpose()? {
         Some(Value::Text(normal)) => Ok(Some(normal)),
         _ => Ok(None),
     };

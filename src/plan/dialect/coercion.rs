@@ -15,6 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::operators::adapt;
+use super::style::Style;
 use super::{casts, intervals, nested_order, similar, uuid, windows};
 use crate::error::{Report, SqlState};
 use crate::plan::context::external;
@@ -25,7 +26,7 @@ pub struct PostgresCoercion;
 
 impl AnalyzerRule for PostgresCoercion {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
-        let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
+        let style = Style::of(config);
         // Whether a node below may have got other types than the nodes above were made for.
         let mut retyped = false;
         plan.transform_up_with_subqueries(|node| {
@@ -48,7 +49,7 @@ impl AnalyzerRule for PostgresCoercion {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let mut rewritten = expression.transform_up(|part| rewrite(part, &schema, zone))?;
+                let mut rewritten = expression.transform_up(|part| rewrite(part, &schema, style))?;
                 if sorts && rewritten.data.get_type(&schema).is_ok_and(|data_type| intervals::is_interval(&data_type)) {
                     rewritten = Transformed::yes(intervals::order(rewritten.data));
                 }
@@ -64,11 +65,11 @@ impl AnalyzerRule for PostgresCoercion {
 }
 
 /// An expression that no rule will see, as the rule would leave it.
-pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Expr> {
-    expression.transform_up(|part| rewrite(part, schema, zone)).map(|rewritten| rewritten.data)
+pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
+    expression.transform_up(|part| rewrite(part, schema, style)).map(|rewritten| rewritten.data)
 }
 
-fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
+fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::FixedSizeBinary(uuid::WIDTH) => match expr.get_type(schema) {
             Ok(DataType::Utf8) => Ok(Transformed::yes(uuid::from_text(*expr)?)),
@@ -77,14 +78,14 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
             }
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
-        Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &field, schema, zone)? {
+        Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &field, schema, style)? {
             Some(call) => Ok(Transformed::yes(call)),
             None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
-        Expr::ScalarFunction(call) if zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, zone),
+        Expr::ScalarFunction(call) if style.zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, style),
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
             if matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
-                return distinct(binary, schema, zone);
+                return distinct(binary, schema, style);
             }
             if nested_order::compares(&binary, schema) {
                 return nested_order::comparison(binary, schema).map(Transformed::yes);
@@ -103,7 +104,7 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
             let mut changed = doubles(results.collect(), schema);
             if let Some(own) = case.expr.as_ref().and_then(|operand| operand.get_type(schema).ok()) {
                 for (when, _) in &mut case.when_then_expr {
-                    **when = towards(std::mem::take(when.as_mut()), &own, schema, zone)?;
+                    **when = towards(std::mem::take(when.as_mut()), &own, schema, style)?;
                     changed = true;
                 }
             }
@@ -133,13 +134,13 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
         }
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
-            let low = towards(*low, &own, schema, zone)?;
-            let high = towards(*high, &own, schema, zone)?;
+            let low = towards(*low, &own, schema, style)?;
+            let high = towards(*high, &own, schema, style)?;
             Ok(Transformed::yes(Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))) };
-            let list = list.into_iter().map(|item| towards(item, &own, schema, zone)).collect::<Result<_>>()?;
+            let list = list.into_iter().map(|item| towards(item, &own, schema, style)).collect::<Result<_>>()?;
             Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
         }
         other => Ok(Transformed::no(other)),
@@ -147,13 +148,13 @@ fn rewrite(expression: Expr, schema: &DFSchema, zone: &str) -> Result<Transforme
 }
 
 /// `a IS DISTINCT FROM b`, which the planner does not take for an operator.
-fn distinct(binary: BinaryExpr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
+fn distinct(binary: BinaryExpr, schema: &DFSchema, style: Style<'_>) -> Result<Transformed<Expr>> {
     let BinaryExpr { left, op, right } = binary;
     let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
         return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr::new(left, op, right))));
     };
     let interval = |side: Expr, of: &DataType| if intervals::is_interval(of) { intervals::order(side) } else { side };
-    let (mut left, mut right) = (towards(*left, &right_type, schema, zone)?, towards(*right, &left_type, schema, zone)?);
+    let (mut left, mut right) = (towards(*left, &right_type, schema, style)?, towards(*right, &left_type, schema, style)?);
     if intervals::is_interval(&left_type) && intervals::is_interval(&right_type) {
         (left, right) = (interval(left, &left_type), interval(right, &right_type));
     }
@@ -240,13 +241,13 @@ fn united(union: Union) -> Result<LogicalPlan> {
 const READS_THE_CLOCK: [&str; 4] = ["date_part", "date_trunc", "extract", "to_char"];
 
 /// The call with instants as the session's clocks show them: columns carry the zone that they were stored with.
-fn here(mut call: ScalarFunction, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
+fn here(mut call: ScalarFunction, schema: &DFSchema, style: Style<'_>) -> Result<Transformed<Expr>> {
     let mut stored = None;
     for argument in &mut call.args {
         if let Ok(DataType::Timestamp(unit, Some(own))) = argument.get_type(schema)
-            && own.as_ref() != zone
+            && own.as_ref() != style.zone
         {
-            let shown = DataType::Timestamp(unit, Some(zone.into()));
+            let shown = DataType::Timestamp(unit, Some(style.zone.into()));
             *argument = datafusion::logical_expr::cast(argument.clone(), shown);
             stored = Some(DataType::Timestamp(unit, Some(own)));
         }
@@ -257,8 +258,8 @@ fn here(mut call: ScalarFunction, schema: &DFSchema, zone: &str) -> Result<Trans
     Ok(Transformed::yes(if truncated { datafusion::logical_expr::cast(call, stored) } else { call }))
 }
 
-fn towards(expression: Expr, other: &DataType, schema: &DFSchema, zone: &str) -> Result<Expr> {
+fn towards(expression: Expr, other: &DataType, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
     let Ok(own) = expression.get_type(schema) else { return Ok(expression) };
     // A cast that this makes was not there when the operands were rewritten.
-    rewrite(adapt(expression, &own, other)?, schema, zone).map(|rewritten| rewritten.data)
+    rewrite(adapt(expression, &own, other)?, schema, style).map(|rewritten| rewritten.data)
 }

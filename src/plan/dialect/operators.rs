@@ -163,7 +163,7 @@ pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType) -> Resul
 /// A quoted literal as a value of this type.
 fn literal(expression: Expr, pg_type: PgType) -> Result<Expr> {
     let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &expression else { return Ok(expression) };
-    let value = parameter(pg_type, Format::Text, Some(text.as_bytes()), Zone::UTC);
+    let value = parameter(pg_type, Format::Text, Some(text.as_bytes()), Zone::UTC.into());
     let value = value.map_err(|report| DataFusionError::External(Box::new(report)))?;
     Ok(Expr::Literal(ScalarValue::try_from_array(&value, 0)?, metadata.clone()))
 }

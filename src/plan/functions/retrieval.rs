@@ -66,9 +66,8 @@ pub(super) fn constant(
     let schema = datafusion::common::DFSchema::empty();
     let planned = context.sql_to_expr(expression.clone(), &schema)?;
     let options = Arc::new(context.context_provider().options().clone());
-    let zone = options.execution.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
-    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_config_options(options).with_current_time().build());
-    let planned = dialect::coerce(cast(planned, data_type.clone()), &schema, &zone)?;
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_config_options(Arc::clone(&options)).with_current_time().build());
+    let planned = dialect::coerce(cast(planned, data_type.clone()), &schema, dialect::Style::of(&options))?;
     let planned = simplifier.coerce(planned, &schema)?;
     match simplifier.simplify(planned)? {
         Expr::Literal(value, _) => Ok(value),

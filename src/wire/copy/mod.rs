@@ -23,6 +23,7 @@ use super::messages;
 use super::socket::{Stop, Stream};
 use crate::error::{Report, SqlState};
 use crate::pg_format::encode::{Format, Shape};
+use crate::pg_format::reading::Reading;
 use crate::pg_format::zone::Zone;
 use crate::session::{Backend, Column, CopyFormat, CopyOptions, Rows};
 
@@ -62,7 +63,8 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         messages::copy_response(b'G', announced(options), columns.len(), &mut self.socket.output)?;
         self.socket.flush_guarded(&self.interrupt, deadline).await?;
         let zone = Zone::parse(&self.session.output_settings().time_zone).unwrap_or(Zone::UTC);
-        let mut reader = CopyReader::new(table, columns, options.clone(), zone);
+        let reading = Reading { zone, order: self.session.date_order() };
+        let mut reader = CopyReader::new(table, columns, options.clone(), reading);
         loop {
             let frame = self.copy_frame(deadline).await.map_err(|stop| match stop {
                 Stop::Statement(report) => Stop::Statement(reader.at_next_line(report)),

@@ -12,7 +12,7 @@ use super::text::TextRecords;
 use crate::error::{Report, SqlState};
 use crate::pg_format::decode::{Value, build, parse};
 use crate::pg_format::encode::Format;
-use crate::pg_format::zone::Zone;
+use crate::pg_format::reading::Reading;
 use crate::pg_type::PgType;
 use crate::session::{Column, CopyFormat, CopyOptions};
 
@@ -71,7 +71,7 @@ pub(in crate::wire) struct CopyReader {
     format: Format,
     columns: Vec<(String, PgType)>,
     schema: SchemaRef,
-    zone: Zone,
+    reading: Reading,
     input: BytesMut,
     values: Vec<Vec<Value>>,
     /// Rows in `values`, and the bytes they were.
@@ -96,7 +96,7 @@ fn shown_record(fields: &Fields) -> String {
 
 impl CopyReader {
     /// For these columns of a table.
-    pub(in crate::wire) fn new(table: &str, columns: &[Column], options: CopyOptions, zone: Zone) -> Self {
+    pub(in crate::wire) fn new(table: &str, columns: &[Column], options: CopyOptions, reading: Reading) -> Self {
         let format = if options.format == CopyFormat::Binary { Format::Binary } else { Format::Text };
         let records: Box<dyn Records> = match options.format {
             CopyFormat::Text => Box::new(TextRecords::new(&options)),
@@ -110,7 +110,7 @@ impl CopyReader {
             format,
             columns: columns.iter().map(|column| (column.name.clone(), PgType::of(&column.field))).collect(),
             schema: Arc::new(Schema::new(fields)),
-            zone,
+            reading,
             input: BytesMut::new(),
             values: columns.iter().map(|_| Vec::new()).collect(),
             gathered: 0,
@@ -185,7 +185,7 @@ impl CopyReader {
         for ((field, (name, pg_type)), values) in fields.into_iter().zip(&self.columns).zip(&mut self.values) {
             values.push(match field {
                 None => Value::Null,
-                Some(bytes) => parse(*pg_type, self.format, &bytes, self.zone).map_err(|report| {
+                Some(bytes) => parse(*pg_type, self.format, &bytes, self.reading).map_err(|report| {
                     let shown: String = match self.format {
                         Format::Text => format!(": \"{}\"", String::from_utf8_lossy(&bytes).chars().take(SHOWN).collect::<String>()),
                         Format::Binary => String::new(),

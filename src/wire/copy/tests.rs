@@ -31,7 +31,7 @@ fn options(format: CopyFormat) -> CopyOptions {
 
 /// What is read of two columns of text that come in these pieces.
 fn texts(options: &CopyOptions, pieces: &[&[u8]]) -> Result<Vec<[Option<String>; 2]>, String> {
-    let mut reader = CopyReader::new("t", &columns(&[DataType::Utf8, DataType::Utf8]), options.clone(), Zone::UTC);
+    let mut reader = CopyReader::new("t", &columns(&[DataType::Utf8, DataType::Utf8]), options.clone(), Zone::UTC.into());
     let mut rows = Vec::new();
     let mut take = |reader: &mut CopyReader, last: bool| -> Result<(), Report> {
         while let Some(batch) = reader.next_batch(last)? {

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 use crate::session::{
-    Authentication, Backend, Column, CopyFormat, CopyOptions, Gateway, Interrupt, Limits, Notice, OutputSettings, Response, Rows, Startup,
-    TransactionStatus,
+    Authentication, Backend, Column, CopyFormat, CopyOptions, DateOrder, Gateway, Interrupt, Limits, Notice, OutputSettings, Response,
+    Rows, Startup, TransactionStatus,
 };
 
 /// What happened, for tests to look at.
@@ -217,6 +217,9 @@ impl Backend for FakeSession {
     }
     fn output_settings(&self) -> OutputSettings {
         OutputSettings { time_zone: "UTC".into(), extra_float_digits: 1, bytea_escape: false }
+    }
+    fn date_order(&self) -> DateOrder {
+        DateOrder::default()
     }
     fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
         std::mem::take(&mut self.changes)
