@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Int64Array, ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
+    ArrayRef, BooleanArray, Int64Array, IntervalMonthDayNanoArray, ListBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
+    new_null_array,
 };
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::definitions::{ColumnDefinition, Definition};
@@ -31,6 +32,8 @@ pub enum Cell {
     List(Vec<Cell>),
     /// Microseconds since 1970 UTC.
     Instant(i64),
+    /// `interval`
+    Seconds(i64),
 }
 
 impl Cell {
@@ -53,7 +56,7 @@ impl Cell {
     pub fn shown(&self) -> Option<String> {
         Some(match self {
             Self::Null => return None,
-            Self::Int(number) | Self::Instant(number) => number.to_string(),
+            Self::Int(number) | Self::Instant(number) | Self::Seconds(number) => number.to_string(),
             Self::Float(number) => number.to_string(),
             Self::Bool(flag) => (if *flag { "t" } else { "f" }).to_owned(),
             Self::Text(text) => text.clone(),
@@ -153,6 +156,14 @@ pub fn arrow_array<'a>(data_type: &DataType, cells: impl Iterator<Item = &'a Cel
                 .map(|cell| if let Cell::Instant(micros) = cell { Some(*micros) } else { None })
                 .collect::<TimestampMicrosecondArray>()
                 .with_timezone_opt(zone.clone()),
+        ),
+        DataType::Interval(_) => Arc::new(
+            cells
+                .map(|cell| match cell {
+                    Cell::Seconds(seconds) => Some(IntervalMonthDayNano::new(0, 0, seconds * 1_000_000_000)),
+                    _ => None,
+                })
+                .collect::<IntervalMonthDayNanoArray>(),
         ),
         DataType::List(_) => {
             let mut builder = ListBuilder::new(StringBuilder::new());

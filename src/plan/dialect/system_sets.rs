@@ -1,5 +1,5 @@
 //! Functions of the system that stand in FROM and take no arguments: `pg_get_keywords()`, which pgjdbc asks for, and
-//! `pg_available_extensions()`, which psql does. Each is a query in its place.
+//! `pg_available_extensions()` and `pg_timezone_names()`, which psql does. Each is a query in its place.
 
 use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -13,6 +13,7 @@ pub(super) fn of(function: &str) -> Option<Box<Query>> {
     let sql = match function {
         "pg_get_keywords" => keywords(),
         "pg_available_extensions" => "SELECT name, default_version, comment FROM pg_catalog.pg_available_extensions".to_owned(),
+        "pg_timezone_names" => "SELECT name, abbrev, utc_offset, is_dst FROM pg_catalog.pg_timezone_names".to_owned(),
         _ => return None,
     };
     Parser::new(&PostgreSqlDialect {}).try_with_sql(&sql).ok()?.parse_query().ok()
