@@ -10,5 +10,5 @@ mod report;
 mod sqlstate;
 
 pub use notice::Notice;
-pub use report::{Report, ReportError, perhaps_you_meant};
+pub use report::{Place, Report, ReportError, null_in_column, perhaps_you_meant};
 pub use sqlstate::SqlState;

@@ -32,16 +32,25 @@ pub struct Report {
     pub detail: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Where in the client's data it is: PostgreSQL's CONTEXT.
-    pub context: Option<Box<str>>,
+    /// What it happened to; apart, because few errors say it and every `Result` has to be moved.
+    pub place: Option<Box<Place>>,
     /// Character in the statement's text, counted from 1.
     pub position: Option<usize>,
+}
+
+/// What an error happened to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Where in the client's data it is: PostgreSQL's CONTEXT.
+    pub context: Option<String>,
+    /// The table and the column, for clients that look.
+    pub column: Option<(String, String)>,
 }
 
 impl Report {
     /// A report with a code and a message only.
     pub fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), detail: None, hint: None, context: None, position: None }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, place: None, position: None }
     }
 
     /// The same with a hint.
@@ -61,7 +70,14 @@ impl Report {
     /// The same with a context.
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Self {
-        self.context = Some(context.into().into_boxed_str());
+        self.place.get_or_insert_default().context = Some(context.into());
+        self
+    }
+
+    /// The same about a column of a table.
+    #[must_use]
+    pub fn column(mut self, table: impl Into<String>, column: impl Into<String>) -> Self {
+        self.place.get_or_insert_default().column = Some((table.into(), column.into()));
         self
     }
 
@@ -73,6 +89,12 @@ impl Report {
     }
 }
 
+/// 23502.
+pub fn null_in_column(table: &str, column: &str) -> Report {
+    let message = format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint");
+    Report::new(SqlState::NOT_NULL_VIOLATION, message).column(table, column)
+}
+
 impl<E: ReportError> From<E> for Report {
     fn from(error: E) -> Self {
         Self {
@@ -80,7 +102,7 @@ impl<E: ReportError> From<E> for Report {
             message: error.to_string(),
             detail: error.detail(),
             hint: error.hint(),
-            context: None,
+            place: None,
             position: error.position(),
         }
     }

@@ -17,7 +17,7 @@ use super::session::{CopyTarget, Session};
 use super::settings::{folded, ident};
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
-use crate::error::{Notice, Report, SqlState};
+use crate::error::{Notice, Report, SqlState, null_in_column};
 use crate::pg_type::PgType;
 use crate::plan::{self, Parameters};
 use crate::sql::{Statement, StatementText};
@@ -129,7 +129,7 @@ impl Session {
             })
             .collect();
         let schema = checked_schema(renamed)?;
-        let batches = batches.iter().map(|batch| fit(batch, &schema, None)).collect::<Result<Vec<_>, _>>()?;
+        let batches = batches.iter().map(|batch| fit(batch, &name, &schema, None)).collect::<Result<Vec<_>, _>>()?;
         self.temp_tables.create(&name, schema, on_commit)?;
         let rows = match self.temp_tables.append(&name, batches) {
             Ok(rows) => rows,
@@ -201,7 +201,7 @@ impl Session {
         for (source, target) in columns.iter().take(given).enumerate() {
             fill[*target] = Some(source);
         }
-        let batches = batches.iter().map(|batch| fit(batch, &schema, Some(&fill))).collect::<Result<Vec<_>, _>>()?;
+        let batches = batches.iter().map(|batch| fit(batch, &table, &schema, Some(&fill))).collect::<Result<Vec<_>, _>>()?;
         let rows = self.temp_tables.append(&table, batches)?;
         Ok(Response::Done(format!("INSERT 0 {rows}")))
     }
@@ -262,7 +262,7 @@ impl Session {
             return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
         };
         let schema = Arc::clone(&self.temp_tables.get(&target.table)?.schema);
-        target.batches.push(fit(&batch, &schema, Some(&target.fill))?);
+        target.batches.push(fit(&batch, &target.table, &schema, Some(&target.fill))?);
         let bytes = target.batches.last().map_or(0, RecordBatch::get_array_memory_size);
         if target.memory.try_grow(bytes).is_err() || target.memory.size() > self.gateway.memory_per_query() {
             return Err(Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("COPY's data does not fit the memory limit."));
@@ -444,7 +444,7 @@ fn checked_schema(fields: Vec<Field>) -> Result<SchemaRef, Report> {
 }
 
 /// A batch as rows of a table: cast, NULL where nothing fills a column. `fill` gives for each column of the table the batch's.
-fn fit(batch: &RecordBatch, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
+fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
         let source = match fill {
@@ -456,10 +456,7 @@ fn fit(batch: &RecordBatch, schema: &SchemaRef, fill: Option<&[Option<usize>]>) 
             None => new_null_array(field.data_type(), batch.num_rows()),
         };
         if !field.is_nullable() && array.null_count() > 0 {
-            return Err(Report::new(
-                SqlState::NOT_NULL_VIOLATION,
-                format!("null value in column \"{}\" violates not-null constraint", field.name()),
-            ));
+            return Err(null_in_column(table, field.name()));
         }
         arrays.push(array);
     }

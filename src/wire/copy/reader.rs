@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use super::binary::BinaryRecords;
 use super::csv::CsvRecords;
 use super::text::TextRecords;
-use crate::error::{Report, SqlState};
+use crate::error::{Report, SqlState, null_in_column};
 use crate::pg_format::decode::{Value, build, parse};
 use crate::pg_format::encode::Format;
 use crate::pg_format::reading::Reading;
@@ -182,6 +182,12 @@ impl CopyReader {
             let context = format!("COPY {table}, line {line}{}", shown_record(&fields));
             return Err(malformed(format!("missing data for column \"{name}\"")).context(context));
         }
+        // Every field is read before the record is looked at, as in PostgreSQL.
+        let missing = fields.iter().zip(self.schema.fields()).position(|(field, column)| field.is_none() && !column.is_nullable());
+        let missing = missing.map(|index| {
+            let context = format!("COPY {table}, line {line}{}", shown_record(&fields));
+            null_in_column(table, &self.columns[index].0).context(context)
+        });
         for ((field, (name, pg_type)), values) in fields.into_iter().zip(&self.columns).zip(&mut self.values) {
             values.push(match field {
                 None => Value::Null,
@@ -194,6 +200,9 @@ impl CopyReader {
                 })?,
             });
         }
+        if let Some(report) = missing {
+            return Err(report);
+        }
         self.gathered += 1;
         self.rows += 1;
         Ok(())
@@ -204,7 +213,7 @@ impl CopyReader {
         for ((values, field), (name, _)) in self.values.iter_mut().zip(self.schema.fields()).zip(&self.columns) {
             let array = build(field.data_type(), values).map_err(|report| {
                 let (first, last) = (self.line + 1 - self.gathered as u64, self.line);
-                if report.context.is_some() {
+                if report.place.as_ref().is_some_and(|place| place.context.is_some()) {
                     return report;
                 }
                 report.context(format!("COPY {}, lines {first} to {last}, column {name}", self.table))
@@ -215,7 +224,7 @@ impl CopyReader {
         let options = RecordBatchOptions::new().with_row_count(Some(self.gathered));
         (self.gathered, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| {
-            // The one rule of a schema that values can break is NULL where none may be.
+            // The one rule of a schema that is left to break is NULL within a list that may have none.
             Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, error.to_string())
         })
     }

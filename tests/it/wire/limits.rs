@@ -27,7 +27,10 @@ async fn connections() {
         tokio::task::yield_now().await;
     }
     let mut fourth = Raw::start(gateway.address).await;
-    assert_eq!(fourth.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+    fourth.send(&query("SHOW max_connections")).await;
+    let shown = fourth.until_ready().await.unwrap();
+    let row = shown.iter().find(|message| message.tag == b'D').unwrap();
+    assert_eq!(row.body, b"\0\x01\0\0\0\x012");
 }
 
 #[tokio::test(flavor = "multi_thread")]
