@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Once;
 
+use apache_avro::error::Details;
 use apache_avro::schema::{Name, Schema};
 use apache_avro::types::Value;
 use apache_avro::validator::RecordFieldNameValidator;
@@ -51,7 +52,7 @@ pub(super) struct Records<'a> {
 impl<'a> Records<'a> {
     pub(super) fn open(bytes: &'a [u8], url: &'a str) -> Result<Self, FormatError> {
         prepare();
-        let reader = Reader::new(bytes).map_err(|error| FormatError::damaged(url, format!("Avro: {error}")))?;
+        let reader = Reader::new(bytes).map_err(|error| fault(&error, url))?;
         check(reader.writer_schema(), &mut Vec::new(), 0).map_err(|reason| FormatError::damaged(url, reason))?;
         Ok(Self { reader, url })
     }
@@ -79,8 +80,16 @@ impl<'a> Records<'a> {
             None => Ok(None),
             Some(Ok(Value::Record(fields))) => Ok(Some(Fields::new(fields))),
             Some(Ok(_)) => Err(FormatError::damaged(self.url, "Avro: an item is no record")),
-            Some(Err(error)) => Err(FormatError::damaged(self.url, format!("Avro: {error}"))),
+            Some(Err(error)) => Err(fault(&error, self.url)),
         }
+    }
+}
+
+/// A compression that is not built in is no damage.
+fn fault(error: &apache_avro::Error, url: &str) -> FormatError {
+    match error.details() {
+        Details::CodecNotSupported(codec) => FormatError::unsupported(url, format!("Avro files compressed with {codec} are")),
+        _ => FormatError::damaged(url, format!("Avro: {error}")),
     }
 }
 
