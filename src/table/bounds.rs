@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 
 use super::scalar::scalar;
 use crate::civil;
-use crate::source::iceberg::{ContentFile, Datum, PartitionSpec, PrimitiveType, Transform};
+use crate::source::iceberg::{ContentFile, Datum, PartitionSpec, PartitionValue, PrimitiveType, Transform};
 
 /// What is known of one column's values in some rows; every `None` is "not known".
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,19 +55,19 @@ pub fn of_file(file: &ContentFile, spec: Option<&PartitionSpec>, id: i32, of: &P
     let mut known = written;
     for (field, value) in spec.fields.iter().zip(&file.partition.values) {
         if field.source_id() == Some(id) {
-            known = known.and(of_partition(&field.transform, value.as_ref(), of, u64::try_from(file.record_count).ok()));
+            known = known.and(of_partition(&field.transform, value, of, u64::try_from(file.record_count).ok()));
         }
     }
     known
 }
 
 /// Of the source column of rows in a partition whose field has this value.
-fn of_partition(transform: &Transform, value: Option<&Datum>, of: &PrimitiveType, rows: Option<u64>) -> Bounds {
+fn of_partition(transform: &Transform, value: &PartitionValue, of: &PrimitiveType, rows: Option<u64>) -> Bounds {
     match (transform, value) {
+        (Transform::Void | Transform::Unknown(_), _) | (_, PartitionValue::Absent) => Bounds::default(),
         // Every transform but void gives NULL for NULL only.
-        (Transform::Void | Transform::Unknown(_), _) => Bounds::default(),
-        (_, None) => Bounds { min: None, max: None, nulls: rows },
-        (transform, Some(value)) => Bounds { nulls: Some(0), ..of_range(transform, value, value, of) },
+        (_, PartitionValue::Null) => Bounds { min: None, max: None, nulls: rows },
+        (transform, PartitionValue::Value(value)) => Bounds { nulls: Some(0), ..of_range(transform, value, value, of) },
     }
 }
 
@@ -298,5 +298,15 @@ mod tests {
     fn buckets_are_no_range() {
         let bounds = of_range(&Transform::Bucket(4), &Datum::Int(1), &Datum::Int(2), &PrimitiveType::Long);
         assert_eq!(bounds, Bounds::default());
+    }
+
+    #[test]
+    fn a_partition_that_lacks_the_field_says_nothing_and_null_is_all_null() {
+        let of = |transform: &Transform, value: PartitionValue| of_partition(transform, &value, &PrimitiveType::Long, Some(5));
+        for transform in [Transform::Identity, Transform::Bucket(4), Transform::Truncate(10)] {
+            assert_eq!(of(&transform, PartitionValue::Absent), Bounds::default(), "{transform:?}");
+            assert_eq!(of(&transform, PartitionValue::Null), Bounds { min: None, max: None, nulls: Some(5) }, "{transform:?}");
+            assert_eq!(of(&transform, PartitionValue::Value(Datum::Int(1))).nulls, Some(0), "{transform:?}");
+        }
     }
 }

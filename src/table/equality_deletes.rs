@@ -11,6 +11,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use futures::{StreamExt, TryStreamExt};
 use hashbrown::HashMap;
 
+use super::column_words::path;
 use super::equality_delete_exec::{EqualityDeletes, GLOBAL_SCOPE, KeyColumn, KeySet};
 use super::error::{TableError, external};
 use super::field_ids::{field_id, with_field_id};
@@ -99,7 +100,8 @@ pub async fn read(
             let root = found.filter(|root| has_key(&rows.fields[*root], key.id, key.depth));
             let root = root.ok_or_else(|| damaged(format!("it has no column with field id {}, which is part of its key", key.id)))?;
             let shape = Shape::between(&rows.fields[root], &key.column, &Defaults::default()).map_err(|mismatch| {
-                damaged(format!("its key \"{}\" has type {}, not {}", mismatch.field, mismatch.file_type, mismatch.table_type))
+                let name = path(&key.root.name, &mismatch.inside);
+                damaged(format!("its key \"{name}\" has type {}, not {}", mismatch.file_type, mismatch.table_type))
             })?;
             roots.push((root, shape));
         }

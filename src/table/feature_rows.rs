@@ -390,7 +390,7 @@ struct Segment {
 fn segments(pinned: &PinnedTable, wanted: Vec<Wanted>) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for file in wanted {
-        let identity = identity_sources(pinned, file.listed.data.spec_id, &[]);
+        let identity = identity_sources(pinned, &file.listed.data, &[]);
         let sparse = file.is_sparse();
         match segments.last_mut() {
             Some(last) if last.identity == identity && last.sparse == sparse && last.files.len() < FILES_PER_FETCH => last.files.push(file),

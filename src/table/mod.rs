@@ -3,13 +3,14 @@
 //! [`SnapshotTable`] is a `TableProvider`, [`SnapshotFeatureRows`] the join's `FeatureRows`; both read through the engine's
 //! Parquet scan. In the order in which a scan meets them: `provider` and `feature_rows` (the two faces), `pinned`, `listing` (which
 //! files; `pruning`, `bounds`; `newest_first`), `deletes` (`position_deletes`, `equality_deletes`, `parquet_rows`), `scan` (files to scans),
-//! `schema` and `scalar` (types and values), `schema_evolution` (`field_ids`, `reshape`, `struct_leaves`), `reader_factory` (`footer_cache`),
+//! `schema` and `scalar` (types and values), `schema_evolution` (`field_ids`, `reshape`, `struct_leaves`, `column_words`), `reader_factory` (`footer_cache`),
 //! `scan_exec` and `equality_delete_exec` (the operators), `statistics`. `glob` makes a snapshot of a folder of files, for those who ask for it.
 //!
 //! Refused by name: data and delete files that are not Parquet, encryption, files without field ids in a table without a name
 //! mapping, columns of types that are not known. Nothing is skipped silently: any problem with a delete file fails the query.
 
 mod bounds;
+mod column_words;
 mod deletes;
 mod engine_store;
 mod equality_delete_exec;

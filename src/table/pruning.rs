@@ -27,8 +27,8 @@ use crate::source::iceberg::{ContentFile, Datum, FieldSummary, ManifestFile, Par
 pub trait Container {
     /// What is known of this column.
     fn bounds(&self, id: i32, of: &PrimitiveType) -> Bounds;
-    /// How many rows it has, if that is known.
-    fn rows(&self) -> Option<u64>;
+    /// How many rows it has, if that is known and what is said of these columns agrees: else none of them is taken to be all NULL.
+    fn rows(&self, ids: &[i32]) -> Option<u64>;
     /// Whether it surely has none of these values in this column.
     fn lacks(&self, id: i32, values: &[Datum]) -> bool;
 }
@@ -47,14 +47,16 @@ impl Container for FileContainer<'_> {
         super::bounds::of_file(self.file, self.spec, id, of)
     }
 
-    fn rows(&self) -> Option<u64> {
-        u64::try_from(self.file.record_count).ok()
+    fn rows(&self, ids: &[i32]) -> Option<u64> {
+        let counts = &self.file.statistics.value_counts;
+        let agree = ids.iter().all(|id| counts.get(*id).is_none_or(|count| *count == self.file.record_count));
+        u64::try_from(self.file.record_count).ok().filter(|_| agree)
     }
 
     fn lacks(&self, id: i32, values: &[Datum]) -> bool {
         let Some(spec) = self.spec else { return false };
         spec.fields.iter().zip(&self.file.partition.values).any(|(field, partition)| {
-            let (Transform::Bucket(_), Some(id_), Some(partition)) = (&field.transform, field.source_id(), partition) else {
+            let (Transform::Bucket(_), Some(id_), Some(partition)) = (&field.transform, field.source_id(), partition.datum()) else {
                 return false;
             };
             id_ == id && values.iter().all(|value| field.transform.apply(value).is_some_and(|bucket| bucket != *partition))
@@ -100,7 +102,9 @@ impl Container for ManifestContainer<'_> {
             if matches!(transform, Transform::Void | Transform::Unknown(_)) {
                 continue;
             }
-            let nulls = (!summary.contains_null).then_some(0);
+            // Neither NULLs nor a value: it says nothing, since the files' partitions may lack the field.
+            let says = summary.lower_bound.is_some() || summary.contains_nan == Some(true);
+            let nulls = (!summary.contains_null && says).then_some(0);
             let mut bounds = range(transform, summary, of).map(|(from, to)| of_range(transform, &from, &to, of)).unwrap_or_default();
             // NaN is greater than every number and in no bound.
             if matches!(of, PrimitiveType::Float | PrimitiveType::Double) && summary.contains_nan != Some(false) {
@@ -111,7 +115,7 @@ impl Container for ManifestContainer<'_> {
         known
     }
 
-    fn rows(&self) -> Option<u64> {
+    fn rows(&self, _ids: &[i32]) -> Option<u64> {
         None
     }
 
@@ -219,7 +223,8 @@ impl<C: Container> PruningStatistics for Statistics<'_, C> {
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        let rows: UInt64Array = self.containers.iter().map(Container::rows).collect();
+        let ids: Vec<i32> = self.pruner.columns.values().map(|(id, ..)| *id).collect();
+        let rows: UInt64Array = self.containers.iter().map(|container| container.rows(&ids)).collect();
         Some(Arc::new(rows))
     }
 

@@ -15,7 +15,9 @@ use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue};
 use hashbrown::HashMap;
 
+use super::column_words::{path, type_word};
 use super::field_ids::{bare, bare_fields, field_id, shown};
+use super::schema::FIXED_WIDTH;
 
 /// Values that fields have in files older than the field, by id.
 pub type Defaults = HashMap<i32, ScalarValue>;
@@ -50,33 +52,43 @@ pub enum Child {
 /// The file's type cannot be read as the table's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The column or nested field.
-    pub field: String,
+    /// The path of the nested field below the column; empty for the column itself.
+    pub inside: String,
     /// Its type in the file.
-    pub file_type: DataType,
+    pub file_type: String,
     /// Its type in the table.
-    pub table_type: DataType,
+    pub table_type: String,
+}
+
+impl Mismatch {
+    fn of(file: &Field, table: &Field) -> Self {
+        Self { inside: String::new(), file_type: type_word(file), table_type: type_word(table) }
+    }
+
+    /// The same, seen from around a field of this name.
+    fn below(name: &str) -> impl FnOnce(Self) -> Self {
+        move |mismatch| Self { inside: path(name, &mismatch.inside), ..mismatch }
+    }
 }
 
 impl Shape {
     /// How to read `file` as `table`: both have ids at every depth, what is read has none.
     pub fn between(file: &Field, table: &Field, defaults: &Defaults) -> Result<Self, Mismatch> {
-        let mismatch =
-            || Mismatch { field: table.name().clone(), file_type: file.data_type().clone(), table_type: table.data_type().clone() };
+        let mismatch = || Mismatch::of(file, table);
+        let inside = |file: &Field, table: &Field| Self::between(file, table, defaults).map_err(Mismatch::below(table.name()));
         match (file.data_type(), table.data_type()) {
             (DataType::Struct(from), DataType::Struct(to)) => {
                 let children = to.iter().map(|child| Child::of(from, child, defaults)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Self::Struct(bare_fields(to), children))
             }
-            (DataType::List(from), DataType::List(to)) => Ok(Self::List(bare(to), Box::new(Self::between(from, to, defaults)?))),
+            (DataType::List(from), DataType::List(to)) => Ok(Self::List(bare(to), Box::new(inside(from, to)?))),
             (DataType::Map(from, _), DataType::Map(to, _)) => match (from.data_type(), to.data_type()) {
-                (DataType::Struct(file), DataType::Struct(table)) if file.len() == 2 && table.len() == 2 => Ok(Self::Map(
-                    bare(to),
-                    Box::new(Self::between(&file[0], &table[0], defaults)?),
-                    Box::new(Self::between(&file[1], &table[1], defaults)?),
-                )),
+                (DataType::Struct(file), DataType::Struct(table)) if file.len() == 2 && table.len() == 2 => {
+                    Ok(Self::Map(bare(to), Box::new(inside(&file[0], &table[0])?), Box::new(inside(&file[1], &table[1])?)))
+                }
                 _ => Err(mismatch()),
             },
+            (DataType::FixedSizeBinary(from), DataType::Binary) if fixed_width(table).is_some_and(|to| to != *from) => Err(mismatch()),
             (from, to) if from == to => Ok(Self::Same),
             (from, to) if promotes(from, to) => Ok(Self::Promoted(to.clone())),
             _ => Err(mismatch()),
@@ -122,7 +134,10 @@ impl Child {
         let found = id.and_then(|id| from.iter().position(|field| field_id(field) == Some(id)));
         Ok(match found {
             // The `unknown` type is in no file; a column of that id would be of an older type.
-            Some(index) if *to.data_type() != DataType::Null => Self::Field(index, Shape::between(&from[index], to, defaults)?),
+            Some(index) if *to.data_type() != DataType::Null => {
+                let shape = Shape::between(&from[index], to, defaults).map_err(Mismatch::below(to.name()))?;
+                Self::Field(index, shape)
+            }
             _ => Self::Missing(shown_missing_value(to, defaults)),
         })
     }
@@ -212,6 +227,11 @@ fn one_nan(array: &ArrayRef) -> ArrayRef {
     Arc::clone(array)
 }
 
+/// The width of a table's `fixed` column.
+fn fixed_width(table: &Field) -> Option<i32> {
+    table.metadata().get(FIXED_WIDTH)?.parse().ok()
+}
+
 /// Whether a file's primitive type may be read as the table's.
 fn promotes(file: &DataType, table: &DataType) -> bool {
     use DataType::{
@@ -225,7 +245,7 @@ fn promotes(file: &DataType, table: &DataType) -> bool {
         // Coarser units widen exactly; whether Parquet says "adjusted to UTC" was never reliable in writers.
         (Timestamp(from, _), Timestamp(to, _)) => from <= to,
         (Time32(TimeUnit::Millisecond), Time64(TimeUnit::Microsecond)) => true,
-        // Bytes of one width are stored as such, and are bytes of any width to the engine.
+        // Bytes of one width are stored as such, and are bytes of any width to the engine: a `fixed` column's own was looked at.
         (Binary, Utf8) | (Utf8 | FixedSizeBinary(_), Binary) => true,
         _ => false,
     }

@@ -91,6 +91,33 @@ fn promotions_are_those_of_the_specification() {
 }
 
 #[test]
+fn fixed_has_one_width_and_binary_any() {
+    use crate::source::iceberg::{NestedField, PrimitiveType, Type};
+    use crate::table::schema::arrow_field;
+    let read = |of: PrimitiveType, width: i32| {
+        let (name, field_type) = ("f".to_owned(), Type::Primitive(of));
+        let table = NestedField { id: 1, name, required: false, field_type, doc: None, initial_default: None, write_default: None };
+        Shape::between(&field(1, "f", DataType::FixedSizeBinary(width)), &arrow_field(&table), &Defaults::default())
+    };
+    assert_eq!(read(PrimitiveType::Fixed(3), 3), Ok(Shape::Promoted(DataType::Binary)));
+    assert_eq!(read(PrimitiveType::Binary, 4), Ok(Shape::Promoted(DataType::Binary)));
+    let mismatch = read(PrimitiveType::Fixed(3), 4).unwrap_err();
+    assert_eq!((mismatch.file_type.as_str(), mismatch.table_type.as_str()), ("fixed[4]", "fixed[3]"));
+}
+
+#[test]
+fn a_mismatch_is_told_by_its_path_and_in_sql() {
+    let nested = |leaf: DataType| {
+        let entries = group(0, "entries", vec![field(4, "key", DataType::Utf8), group(5, "value", vec![field(6, "x", leaf)])]);
+        group(1, "s", vec![field(2, "l", DataType::List(Arc::new(field(3, "element", DataType::Map(Arc::new(entries), false)))))])
+    };
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let mismatch = Shape::between(&nested(DataType::Int64), &nested(micros), &Defaults::default()).unwrap_err();
+    let (inside, file_type, table_type) = ("l.element.value.x".to_owned(), "bigint".to_owned(), "timestamp".to_owned());
+    assert_eq!(mismatch, Mismatch { inside, file_type, table_type });
+}
+
+#[test]
 fn nan_is_one_value_whatever_its_bits() {
     use arrow::array::{Float32Array, Float64Array};
     let odd = [f64::from_bits(0xfff8_0000_0000_0000), f64::from_bits(0x7ff8_0000_0000_0001), f64::NAN, 1.5, -0.0];

@@ -30,11 +30,12 @@ use object_store::ObjectMeta;
 use parquet::arrow::RowNumber;
 use parquet::arrow::arrow_reader::RowSelection;
 
+use super::column_words::path;
 use super::deletes::{DeletedPositions, ScanDeletes};
 use super::engine_store::engine_store_url;
 use super::equality_delete_exec::{EqualityDeleteExec, EqualityDeletes};
 use super::error::{TableError, external};
-use super::field_ids::{shown, with_field_id};
+use super::field_ids::{field_id, shown, with_field_id};
 use super::listing::ListedFile;
 use super::pinned::PinnedTable;
 use super::position_deletes::live_rows;
@@ -42,7 +43,7 @@ use super::reader_factory::{FileUrl, StorageReaderFactory};
 use super::scalar::stored_scalar;
 use super::schema::{initial_defaults, unsupported_type};
 use super::schema_evolution::{FieldIdAdapterFactory, inner_name};
-use crate::source::iceberg::{PartitionSpec, Transform};
+use crate::source::iceberg::{ContentFile, PartitionSpec, PartitionTuple, PartitionValue, Transform};
 
 const ROW: &str = "$row";
 const SEQUENCE: &str = "$sequence";
@@ -124,7 +125,7 @@ pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes
     let mut groups: Vec<Group> = Vec::new();
     let keys = deletes.equality.as_ref().map(|equality| equality.column_ids()).unwrap_or_default();
     for (index, listed) in files.into_iter().enumerate() {
-        let identity = identity_sources(pinned, listed.data.spec_id, &keys);
+        let identity = identity_sources(pinned, &listed.data, &keys);
         let equality = !listed.deletes.equality.is_empty();
         let file = ScanFile {
             deleted: deletes.positions.get(index).cloned().flatten(),
@@ -141,12 +142,12 @@ pub fn group(pinned: &PinnedTable, files: Vec<ListedFile>, deletes: &ScanDeletes
     groups
 }
 
-/// Columns of the pinned schema, or among these keys of equality deletes, which may have been dropped since, that files of this spec take
-/// from their partition.
-pub fn identity_sources(pinned: &PinnedTable, spec_id: i32, keys: &[i32]) -> Vec<i32> {
-    let Some(spec) = pinned.snapshot.metadata.partition_spec(spec_id) else { return Vec::new() };
-    let mut ids: Vec<i32> =
-        identity_fields(spec).map(|(_, id)| id).filter(|id| is_primitive_column(pinned, *id) || keys.contains(id)).collect();
+/// Columns of the pinned schema, or among these keys of equality deletes, which may have been dropped since, that this file takes from its
+/// partition.
+pub fn identity_sources(pinned: &PinnedTable, file: &ContentFile, keys: &[i32]) -> Vec<i32> {
+    let Some(spec) = pinned.snapshot.metadata.partition_spec(file.spec_id) else { return Vec::new() };
+    let sources = identity_values(spec, &file.partition).map(|(id, _)| id);
+    let mut ids: Vec<i32> = sources.filter(|id| is_primitive_column(pinned, *id) || keys.contains(id)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -156,10 +157,10 @@ fn is_primitive_column(pinned: &PinnedTable, id: i32) -> bool {
     pinned.snapshot.schema.fields().iter().any(|field| field.id == id && field.field_type.as_primitive().is_some())
 }
 
-/// Position and source of a spec's identity fields.
-fn identity_fields(spec: &PartitionSpec) -> impl Iterator<Item = (usize, i32)> + '_ {
-    let fields = spec.fields.iter().enumerate();
-    fields.filter(|(_, field)| field.transform == Transform::Identity).filter_map(|(at, field)| Some((at, field.source_id()?)))
+/// Sources of a spec's identity fields, with the values that a partition has of them: NULL too, but not those that it lacks.
+fn identity_values<'a>(spec: &'a PartitionSpec, partition: &'a PartitionTuple) -> impl Iterator<Item = (i32, &'a PartitionValue)> {
+    let fields = spec.fields.iter().zip(&partition.values).filter(|(field, _)| field.transform == Transform::Identity);
+    fields.filter(|(_, value)| **value != PartitionValue::Absent).filter_map(|(field, value)| Some((field.source_id()?, value)))
 }
 
 /// The scan of one group: `columns` under their names, in order.
@@ -198,6 +199,7 @@ pub fn scan_group(
     let defaults = initial_defaults(roots.chain(keys), &pinned.snapshot.ident.to_string()).map_err(external)?;
     let adapter = FieldIdAdapterFactory {
         columns: Arc::new(inner.by_name()),
+        names: Arc::new(inner.names(pinned, equality)),
         defaults: Arc::new(defaults),
         name_mapping: pinned.name_mapping.clone(),
         by_name: pinned.by_name,
@@ -245,7 +247,7 @@ impl InnerSchema {
         let mut inner = Self { file: Vec::new(), identity: Vec::new(), rows: false, lineage: false, row_ids: false, ids: Vec::new() };
         let add = |inner: &mut Self, at: usize| {
             let field = pinned.arrow.field(at);
-            let Some(id) = super::field_ids::field_id(field) else { return };
+            let Some(id) = field_id(field) else { return };
             if inner.ids.contains(&id) {
                 return;
             }
@@ -258,8 +260,9 @@ impl InnerSchema {
                 ScanColumn::Table(at) => {
                     // Of a struct with such a field other fields may be what is wanted: its files' adapter knows.
                     let field = pinned.arrow.field(*at);
-                    if let Some((column, name)) = unsupported_type(field).filter(|_| !matches!(field.data_type(), DataType::Struct(_))) {
-                        return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+                    if let Some((inside, name)) = unsupported_type(field).filter(|_| !matches!(field.data_type(), DataType::Struct(_))) {
+                        let column = path(field.name(), &inside);
+                        return Err(external(TableError::UnsupportedType { column, name: name.to_owned() }));
                     }
                     add(&mut inner, *at);
                 }
@@ -303,6 +306,15 @@ impl InnerSchema {
         self.file.iter().map(|field| (field.name().clone(), Arc::clone(field))).collect()
     }
 
+    /// What the table calls the file's columns, by their names inside the scan.
+    fn names(&self, pinned: &PinnedTable, equality: Option<&Arc<EqualityDeletes>>) -> HashMap<String, String> {
+        let own = pinned.arrow.fields().iter().filter_map(|field| Some((inner_name(field_id(field)?), field.name().clone())));
+        let keys = equality.into_iter().flat_map(|deletes| &deletes.key_sets).flat_map(|set| &set.columns);
+        let keys = keys.map(|key| (key.column.name().clone(), key.root.name.clone()));
+        // A key that is a column has its name of today.
+        keys.chain(own).filter(|(inner, _)| self.file.iter().any(|field| field.name() == inner)).collect()
+    }
+
     fn table_schema(&self) -> TableSchema {
         let mut partition: Vec<FieldRef> = self.identity.iter().map(|(_, field)| Arc::clone(field)).collect();
         partition.push(Arc::new(Field::new(SEQUENCE, DataType::Int64, false)));
@@ -322,7 +334,7 @@ impl InnerSchema {
     fn expression(&self, pinned: &PinnedTable, table: &TableSchema, column: &ScanColumn) -> Result<Arc<dyn PhysicalExpr>> {
         let inner = |name: &str| -> Result<Arc<dyn PhysicalExpr>> { Ok(Arc::new(Column::new_with_schema(name, table.table_schema())?)) };
         match column {
-            ScanColumn::Table(at) => inner(&inner_name(super::field_ids::field_id(pinned.arrow.field(*at)).unwrap_or_default())),
+            ScanColumn::Table(at) => inner(&inner_name(field_id(pinned.arrow.field(*at)).unwrap_or_default())),
             ScanColumn::File => inner(FILE),
             ScanColumn::Position => inner(ROW),
             ScanColumn::FileNumber => inner(NUMBER),
@@ -372,8 +384,8 @@ impl InnerSchema {
         let spec = pinned.snapshot.metadata.partition_spec(data.spec_id);
         let mut values = Vec::with_capacity(self.identity.len() + 5);
         for (id, field) in &self.identity {
-            let at = spec.and_then(|spec| identity_fields(spec).find(|(_, source)| source == id)).map(|(at, _)| at);
-            let value = at.and_then(|at| data.partition.values.get(at)).and_then(Option::as_ref);
+            let known = spec.and_then(|spec| identity_values(spec, &data.partition).find(|(source, _)| source == id));
+            let value = known.and_then(|(_, value)| value.datum());
             let column = pinned.snapshot.schema.field(*id);
             let of = column.map_or_else(|| pinned.snapshot.metadata.field_type(*id), |field| field.field_type.as_primitive());
             values.push(match (value, of) {

@@ -15,6 +15,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema as ArrowSchema,
 use datafusion::common::ScalarValue;
 use serde_json::Value;
 
+use super::column_words::path;
 use super::error::TableError;
 use super::field_ids::with_field_id;
 use super::reshape::{Defaults, missing_value, struct_of_defaults};
@@ -23,6 +24,8 @@ use crate::source::iceberg::{Datum, MapType, NestedField, PrimitiveType, Schema,
 
 /// Metadata key of a column whose type is not supported; its value is the type's name.
 pub const UNSUPPORTED_TYPE: &str = "featgres.unsupported_type";
+/// Metadata key of the width of a `fixed` column: bytes of any width are one type to the engine, but not to the table.
+pub const FIXED_WIDTH: &str = "featgres.fixed_width";
 /// Metadata key of an Arrow extension type.
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 /// The zone of times with a zone.
@@ -39,6 +42,9 @@ pub fn arrow_field(field: &NestedField) -> FieldRef {
     match &field.field_type {
         Type::Primitive(PrimitiveType::Uuid) => {
             metadata.insert(EXTENSION_NAME.to_owned(), "arrow.uuid".to_owned());
+        }
+        Type::Primitive(PrimitiveType::Fixed(width)) => {
+            metadata.insert(FIXED_WIDTH.to_owned(), width.to_string());
         }
         Type::Primitive(PrimitiveType::Other(name)) => {
             metadata.insert(UNSUPPORTED_TYPE.to_owned(), name.clone());
@@ -177,16 +183,22 @@ fn struct_value(of: &StructType, json: &Value, defaults: &Defaults) -> Result<Op
     Ok(StructArray::try_new_with_length(fields, columns, None, 1).ok().map(|rows| ScalarValue::Struct(Arc::new(rows))))
 }
 
-/// The name of a type inside this column that is not supported, if there is one.
-pub fn unsupported_type(field: &Field) -> Option<(&str, &str)> {
+/// The path below this column, and the name, of a type that is not supported, if there is one.
+pub fn unsupported_type(field: &Field) -> Option<(String, &str)> {
     if let Some(name) = field.metadata().get(UNSUPPORTED_TYPE) {
-        return Some((field.name(), name));
+        return Some((String::new(), name));
     }
     match field.data_type() {
-        DataType::Struct(children) => children.iter().find_map(|child| unsupported_type(child)),
-        DataType::List(child) | DataType::Map(child, _) => unsupported_type(child),
+        DataType::Struct(children) => children.iter().find_map(unsupported_below),
+        DataType::List(element) => unsupported_below(element),
+        // The entries have no name of their own.
+        DataType::Map(entries, _) => unsupported_type(entries),
         _ => None,
     }
+}
+
+fn unsupported_below(child: &FieldRef) -> Option<(String, &str)> {
+    unsupported_type(child).map(|(inside, name)| (path(child.name(), &inside), name))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use hashbrown::HashMap;
 
+use super::column_words::path;
 use super::error::{TableError, external};
 use super::field_ids::{FIELD_ID, any_field_id, bare_fields, field_id, map_names, shown};
 use super::reshape::{Defaults, EXACT_CAST, Shape, shown_missing_value};
@@ -44,6 +45,8 @@ pub fn inner_name(id: i32) -> String {
 pub struct FieldIdAdapterFactory {
     /// The scan's columns by their names inside it, with ids at every depth.
     pub columns: Arc<HashMap<String, FieldRef>>,
+    /// What the table calls them, for error messages.
+    pub names: Arc<HashMap<String, String>>,
     /// Initial defaults by field id.
     pub defaults: Arc<Defaults>,
     /// For files without ids.
@@ -72,8 +75,8 @@ impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
         };
         let unknown = self.name_mapping.is_none() && !own_ids;
         let file = Arc::new(Schema::new_with_metadata(fields, physical.metadata().clone()));
-        let (columns, defaults) = (Arc::clone(&self.columns), Arc::clone(&self.defaults));
-        Ok(Arc::new(FieldIdAdapter { columns, file, unknown, defaults }))
+        let (columns, names, defaults) = (Arc::clone(&self.columns), Arc::clone(&self.names), Arc::clone(&self.defaults));
+        Ok(Arc::new(FieldIdAdapter { columns, names, file, unknown, defaults }))
     }
 }
 
@@ -81,6 +84,7 @@ impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
 #[derive(Debug)]
 struct FieldIdAdapter {
     columns: Arc<HashMap<String, FieldRef>>,
+    names: Arc<HashMap<String, String>>,
     /// The file's schema, with ids.
     file: SchemaRef,
     /// Nothing says which column is which: an error only for a query that asks for one.
@@ -109,8 +113,10 @@ impl FieldIdAdapter {
         let Some(leaf) = StructLeaf::of(node) else { return Ok(None) };
         let Some(table) = self.columns.get(leaf.column.name()) else { return Ok(None) };
         let (Some(id), Some(wanted)) = (field_id(table), leaf.field(table)) else { return Ok(None) };
-        if let Some((column, name)) = unsupported_type(wanted) {
-            return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+        let inside = leaf.path.join(".");
+        if let Some((_, name)) = unsupported_type(wanted) {
+            let column = self.name(leaf.column.name(), &inside);
+            return Err(external(TableError::UnsupportedType { column, name: name.to_owned() }));
         }
         if self.unknown || *wanted.data_type() == DataType::Null {
             return Ok(None);
@@ -122,7 +128,7 @@ impl FieldIdAdapter {
         let Some((index, (path, stored))) = found.and_then(|index| Some((index, leaf.in_file(table, &self.file, index)?))) else {
             return Ok(None);
         };
-        let shape = self.shape(&stored, wanted)?;
+        let shape = self.shape(&stored, wanted, &self.name(leaf.column.name(), &inside))?;
         let source = get_field(&self.file, index, &path)?;
         Ok(Some(match shape {
             Shape::Same if !wanted.data_type().is_floating() => source,
@@ -130,14 +136,20 @@ impl FieldIdAdapter {
         }))
     }
 
-    fn shape(&self, file: &Field, table: &Field) -> Result<Shape> {
+    /// What the table calls a scan's column, or the field of this path inside it.
+    fn name(&self, column: &str, inside: &str) -> String {
+        path(self.names.get(column).map_or(column, String::as_str), inside)
+    }
+
+    /// How to read the file's field as the table's, which users know by this name.
+    fn shape(&self, file: &Field, table: &Field, name: &str) -> Result<Shape> {
         Shape::between(file, table, &self.defaults).map_err(|mismatch| {
             let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
             external(TableError::FileType {
                 url,
-                column: mismatch.field,
-                file_type: mismatch.file_type.to_string(),
-                table_type: mismatch.table_type.to_string(),
+                column: path(name, &mismatch.inside),
+                file_type: mismatch.file_type,
+                table_type: mismatch.table_type,
             })
         })
     }
@@ -147,8 +159,9 @@ impl FieldIdAdapter {
         let Some((table, id)) = self.columns.get(column.name()).and_then(|table| Some((table, field_id(table)?))) else {
             return Ok(Arc::new(Column::new_with_schema(column.name(), &self.file)?));
         };
-        if let Some((column, name)) = unsupported_type(table) {
-            return Err(external(TableError::UnsupportedType { column: column.to_owned(), name: name.to_owned() }));
+        if let Some((inside, name)) = unsupported_type(table) {
+            let column = self.name(column.name(), &inside);
+            return Err(external(TableError::UnsupportedType { column, name: name.to_owned() }));
         }
         if self.unknown {
             let url = self.file.metadata().get(FILE_URL).cloned().unwrap_or_default();
@@ -159,7 +172,7 @@ impl FieldIdAdapter {
             return Ok(Arc::new(Literal::new(shown_missing_value(table, &self.defaults))));
         };
         let file = self.file.field(index);
-        let shape = self.shape(file, table)?;
+        let shape = self.shape(file, table, &self.name(column.name(), ""))?;
         let source: Arc<dyn PhysicalExpr> = Arc::new(Column::new(file.name(), index));
         Ok(match shape {
             Shape::Same if !table.data_type().is_floating() => source,

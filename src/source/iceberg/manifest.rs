@@ -13,7 +13,7 @@ use super::content_file::{ColumnStatistics, ContentFile, DataFile, DeleteFile, D
 use super::error::FormatError;
 use super::manifest_list::ManifestFile;
 use super::metadata::TableMetadata;
-use super::partition::{PartitionSpec, PartitionTuple};
+use super::partition::{PartitionSpec, PartitionTuple, PartitionValue};
 use super::types::PrimitiveType;
 
 /// The most that the entries of one manifest may take in memory: a small compressed file can unfold to any size.
@@ -226,14 +226,16 @@ impl Manifest {
     }
 }
 
-/// Where the values of the spec's fields are: by field id, else by name, else by position.
+/// Where the values of the spec's fields are: by field id, else by name, else by position, unless another field's name is there.
 fn partition_columns(spec: &PartitionSpec, shape: Option<&Shape>, metadata: &TableMetadata) -> Vec<PartitionColumn> {
     let of = |position: usize| {
         let field = &spec.fields[position];
         let source = field.source_id().and_then(|id| metadata.field_type(id));
         let found = shape.and_then(|shape| {
             let without_ids = shape.fields.iter().all(|(id, _, _)| id.is_none());
-            shape.find(field.field_id, &field.name).or_else(|| (without_ids && position < shape.fields.len()).then_some(position))
+            let named = |name: &String| spec.fields.iter().any(|other| other.name == *name);
+            let nameless = || without_ids && shape.fields.get(position).is_some_and(|(_, name, _)| !named(name));
+            shape.find(field.field_id, &field.name).or_else(|| nameless().then_some(position))
         });
         PartitionColumn { position: found, of: source.and_then(|source| field.transform.result_type(source)), name: field.name.clone() }
     };
@@ -256,15 +258,19 @@ fn content_file(
     let mut values = Vec::with_capacity(partition.len());
     let mut tuple = fields.take_record(columns.partition);
     for column in partition {
-        let value = tuple.as_mut().and_then(|tuple| tuple.take(column.position.filter(|position| *position < tuple.len())));
-        let value = match value {
-            None => None,
+        let position = column.position.filter(|position| tuple.as_ref().is_some_and(|tuple| *position < tuple.len()));
+        let (Some(tuple), Some(position)) = (tuple.as_mut(), position) else {
+            values.push(PartitionValue::Absent);
+            continue;
+        };
+        let value = match tuple.take(Some(position)) {
+            None => PartitionValue::Null,
             Some(value) => {
-                let decimal = partition_shape.zip(column.position).and_then(|(shape, position)| shape.fields.get(position)?.2);
+                let decimal = partition_shape.and_then(|shape| shape.fields.get(position)?.2);
                 let bad = || format!("\"{path}\" has a partition value \"{}\" of another type", column.name);
                 let datum = datum(value, decimal).ok_or_else(bad)?;
                 // Of an unknown transform or source nothing better is known than what Avro says.
-                Some(match &column.of {
+                PartitionValue::Value(match &column.of {
                     Some(of) => datum.promoted_to(of).ok_or_else(bad)?,
                     None => datum,
                 })

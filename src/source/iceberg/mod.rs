@@ -35,7 +35,7 @@ pub use manifest::{Manifest, ManifestEntry, ManifestStatus};
 pub use manifest_list::{FieldSummary, ManifestContent, ManifestFile, ManifestList};
 pub use metadata::{SnapshotLogEntry, TableMetadata};
 pub use name_mapping::{MappedField, NameMapping};
-pub use partition::{PartitionField, PartitionSpec, PartitionTuple};
+pub use partition::{PartitionField, PartitionSpec, PartitionTuple, PartitionValue};
 pub use reference::{ReferenceKind, SnapshotReference};
 pub use schema::Schema;
 pub use snapshot::Snapshot;

@@ -79,18 +79,47 @@ impl PartitionSpec {
     }
 }
 
+/// What a file's partition says of one field of its spec.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartitionValue {
+    /// Nothing: the record that its writer made has no such field. The column is then in the file, if anywhere.
+    Absent,
+    /// All rows have NULL there.
+    Null,
+    /// All rows have this value there.
+    Value(Datum),
+}
+
+impl PartitionValue {
+    /// The value, if there is one.
+    pub fn datum(&self) -> Option<&Datum> {
+        match self {
+            Self::Value(datum) => Some(datum),
+            Self::Absent | Self::Null => None,
+        }
+    }
+}
+
+impl From<Option<Datum>> for PartitionValue {
+    /// Of a field that is there.
+    fn from(value: Option<Datum>) -> Self {
+        value.map_or(Self::Null, Self::Value)
+    }
+}
+
 /// A file's partition: one value for each field of its spec, in the spec's order.
 #[derive(Debug, Clone, Default)]
 pub struct PartitionTuple {
-    /// The values; none is NULL.
-    pub values: Vec<Option<Datum>>,
+    /// The values.
+    pub values: Vec<PartitionValue>,
 }
 
 impl PartialEq for PartitionTuple {
-    /// By value, also between an int and the long that it was promoted to.
+    /// By value, also between an int and the long that it was promoted to. What is absent is NULL here, as it is to the writers that
+    /// compare partitions: a field that became void may be either.
     fn eq(&self, other: &Self) -> bool {
         self.values.len() == other.values.len()
-            && self.values.iter().zip(&other.values).all(|(a, b)| match (a, b) {
+            && self.values.iter().zip(&other.values).all(|(a, b)| match (a.datum(), b.datum()) {
                 (None, None) => true,
                 (Some(a), Some(b)) => a.equal_key(b),
                 _ => false,
@@ -103,7 +132,7 @@ impl Eq for PartitionTuple {}
 impl Hash for PartitionTuple {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.values.len().hash(state);
-        for value in &self.values {
+        for value in self.values.iter().map(PartitionValue::datum) {
             value.is_some().hash(state);
             if let Some(value) = value {
                 value.hash_key(state);

@@ -74,7 +74,7 @@ fn promotions_of_the_specification_and_no_others() {
 
 #[test]
 fn partitions_are_equal_across_promotions_only() {
-    let tuple = |value: Option<Datum>| PartitionTuple { values: vec![value] };
+    let tuple = |value: Option<Datum>| PartitionTuple { values: vec![value.into()] };
     let all: HashSet<PartitionTuple> = [
         tuple(Some(Datum::Int(5))),
         tuple(Some(Datum::Long(5))),
@@ -108,7 +108,7 @@ fn big_endian_takes_padding_but_no_more_than_128_bits() {
 
 #[test]
 fn a_partition_is_the_same_one_before_and_after_its_column_was_promoted() {
-    let tuple = |datum: Datum| PartitionTuple { values: vec![Some(datum)] };
+    let tuple = |datum: Datum| PartitionTuple { values: vec![Some(datum).into()] };
     let same = |a: Datum, b: Datum| HashSet::from([tuple(a)]).contains(&tuple(b));
     let (day, micros) = (20_000i32, 20_000 * DAY);
     assert!(same(Datum::Date(day), Datum::Timestamp(micros)));

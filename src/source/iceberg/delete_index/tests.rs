@@ -21,7 +21,7 @@ fn metadata() -> TableMetadata {
 }
 
 fn file(path: &str, spec_id: i32, value: Option<i32>) -> ContentFile {
-    let values = if spec_id == 0 { Vec::new() } else { vec![value.map(Datum::Int)] };
+    let values = if spec_id == 0 { Vec::new() } else { vec![value.map(Datum::Int).into()] };
     ContentFile {
         path: path.to_owned(),
         format: FileFormat::Parquet,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::error::{ReportError, SqlState};
-use crate::source::iceberg::{Datum, ManifestContent, ManifestList};
+use crate::source::iceberg::{Datum, ManifestContent, ManifestList, PartitionValue};
 
 const LIST: &str = r#"{"type": "record", "name": "manifest_file", "fields": [
     {"name": "manifest_path", "type": "string", "field-id": 500},
@@ -67,8 +67,12 @@ fn entry(path: &'static str) -> Entry {
 }
 
 fn bytes_of(partition: &str, entries: &[Entry]) -> Vec<u8> {
+    written(&MANIFEST.replace("PARTITION", partition), entries, |entry| vec![("part_x20_a".into(), optional(entry.partition.clone()))])
+}
+
+fn written(schema: &str, entries: &[Entry], partition: impl Fn(&Entry) -> Vec<(String, Value)>) -> Vec<u8> {
     crate::source::iceberg::avro::prepare();
-    let schema = Schema::parse_str(&MANIFEST.replace("PARTITION", partition)).unwrap();
+    let schema = Schema::parse_str(schema).unwrap();
     let mut writer = Writer::with_codec(&schema, Vec::new(), Codec::Deflate(Default::default())).unwrap();
     for entry in entries {
         let pair =
@@ -77,7 +81,7 @@ fn bytes_of(partition: &str, entries: &[Entry]) -> Vec<u8> {
             ("content".into(), Value::Int(entry.content)),
             ("file_path".into(), Value::String(entry.path.into())),
             ("file_format".into(), Value::String(entry.format.into())),
-            ("partition".into(), Value::Record(vec![("part_x20_a".into(), optional(entry.partition.clone()))])),
+            ("partition".into(), Value::Record(partition(entry))),
             ("record_count".into(), Value::Long(entry.rows)),
             ("lower_bounds".into(), optional(Some(Value::Array(vec![pair(9, b"nine"), pair(1, b"one")])))),
             ("equality_ids".into(), optional((entry.content == 2).then(|| Value::Array(vec![Value::Int(1)])))),
@@ -139,18 +143,62 @@ fn partition_values_become_the_columns_type() {
         let manifest = Manifest::parse(&bytes, &listed(1, None), &metadata(column))?;
         Ok::<_, FormatError>(manifest.entries()[0].file.partition.values[0].clone())
     };
-    assert_eq!(value("long", "\"int\"", Some(Value::Int(5))).unwrap(), Some(Datum::Long(5)));
-    assert_eq!(value("long", "\"int\"", None).unwrap(), None);
+    assert_eq!(value("long", "\"int\"", Some(Value::Int(5))).unwrap(), PartitionValue::Value(Datum::Long(5)));
+    assert_eq!(value("long", "\"int\"", None).unwrap(), PartitionValue::Null);
     let date = r#"{"type": "int", "logicalType": "date"}"#;
-    assert_eq!(value("date", date, Some(Value::Date(5))).unwrap(), Some(Datum::Date(5)));
-    assert_eq!(value("date", "\"int\"", Some(Value::Int(5))).unwrap(), Some(Datum::Date(5)));
+    assert_eq!(value("date", date, Some(Value::Date(5))).unwrap(), PartitionValue::Value(Datum::Date(5)));
+    assert_eq!(value("date", "\"int\"", Some(Value::Int(5))).unwrap(), PartitionValue::Value(Datum::Date(5)));
     let decimal = r#"{"type": "fixed", "size": 4, "name": "d", "logicalType": "decimal", "precision": 9, "scale": 2}"#;
     let minus_two = Value::Decimal(vec![0xff, 0xff, 0xff, 0x38].into());
-    assert_eq!(value("decimal(18,2)", decimal, Some(minus_two)).unwrap(), Some(Datum::Decimal { unscaled: -200, precision: 18, scale: 2 }));
+    assert_eq!(
+        value("decimal(18,2)", decimal, Some(minus_two)).unwrap(),
+        PartitionValue::Value(Datum::Decimal { unscaled: -200, precision: 18, scale: 2 })
+    );
     let micros = r#"{"type": "long", "logicalType": "timestamp-micros", "adjust-to-utc": false}"#;
-    assert_eq!(value("timestamp", micros, Some(Value::TimestampMicros(9))).unwrap(), Some(Datum::Timestamp(9)));
+    assert_eq!(value("timestamp", micros, Some(Value::TimestampMicros(9))).unwrap(), PartitionValue::Value(Datum::Timestamp(9)));
     let error = value("long", "\"string\"", Some(Value::String("5".into()))).unwrap_err();
     assert!(error.to_string().contains("partition value \"part a\" of another type"), "{error}");
+}
+
+/// A table cut by two columns, and what is read of a manifest whose partition record has these fields, all of them 5.
+fn two_fields(record: &[(&str, &str)]) -> Vec<PartitionValue> {
+    let json = json!({
+        "format-version": 2, "location": "s3://b/t", "current-schema-id": 0,
+        "schemas": [{"type": "struct", "schema-id": 0, "fields": [
+            {"id": 1, "name": "a", "required": false, "type": "long"}, {"id": 2, "name": "b", "required": false, "type": "long"}]}],
+        "partition-specs": [{"spec-id": 7, "fields": [
+            {"source-id": 1, "field-id": 1000, "name": "a", "transform": "identity"},
+            {"source-id": 2, "field-id": 1001, "name": "b", "transform": "identity"}]}]
+    });
+    let metadata = TableMetadata::parse(json.to_string().as_bytes(), "m").unwrap();
+    let fields: Vec<String> = record.iter().map(|(name, id)| format!(r#"{{"name": "{name}", "type": "long"{id}}}"#)).collect();
+    let own = r#"{"name": "part_x20_a", "type": ["null", PARTITION], "field-id": 1000}"#;
+    let schema = MANIFEST.replace(own, &fields.join(", "));
+    let values = || record.iter().map(|(name, _)| ((*name).to_owned(), Value::Long(5))).collect();
+    let bytes = written(&schema, &[entry("f")], |_| values());
+    Manifest::parse(&bytes, &listed(1, None), &metadata).unwrap().entries()[0].file.partition.values.clone()
+}
+
+#[test]
+fn a_field_that_the_partition_record_lacks_is_absent_and_not_null() {
+    let (five, absent) = (|| PartitionValue::Value(Datum::Long(5)), || PartitionValue::Absent);
+    assert_eq!(two_fields(&[]), [absent(), absent()]);
+    assert_eq!(two_fields(&[("x", r#", "field-id": 1001"#)]), [absent(), five()]);
+    // Without ids a name is believed before a place.
+    assert_eq!(two_fields(&[("b", "")]), [absent(), five()]);
+    assert_eq!(two_fields(&[("x", "")]), [five(), absent()]);
+    assert_eq!(two_fields(&[("b", ""), ("a", "")]), [five(), five()]);
+}
+
+#[test]
+fn a_codec_that_is_not_built_in_is_no_damage() {
+    let good = bytes_of("\"long\"", &[entry("a")]);
+    let codec = b"\x0edeflate";
+    let at = good.windows(codec.len()).position(|window| window == codec).unwrap();
+    let bytes = [&good[..at], b"\x0abzip2", &good[at + codec.len()..]].concat();
+    let error = parse(&bytes).unwrap_err();
+    assert_eq!(error.sqlstate(), SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(error.to_string(), "Avro files compressed with bzip2 are not supported (\"s3://b/m.avro\")");
 }
 
 #[test]
