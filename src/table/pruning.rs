@@ -74,10 +74,11 @@ pub struct ManifestContainer<'a> {
 }
 
 impl<'a> ManifestContainer<'a> {
-    /// The fields of this source column, with their summaries.
+    /// The fields of this source column, with their summaries. Those are found by their position only, so a list of another length than the
+    /// spec's is of no use.
     fn summaries(&self, id: i32) -> impl Iterator<Item = (&'a Transform, &'a FieldSummary)> + use<'a> {
         let fields = self.spec.map(|spec| spec.fields.as_slice()).unwrap_or_default();
-        let summaries = self.manifest.partitions.as_deref().unwrap_or_default();
+        let summaries = self.manifest.partitions.as_deref().filter(|summaries| summaries.len() == fields.len()).unwrap_or_default();
         fields
             .iter()
             .zip(summaries)
@@ -235,5 +236,33 @@ impl<C: Container> PruningStatistics for Statistics<'_, C> {
         }
         let wanted = values.iter().map(|value| datum(value, of)).collect::<Option<Vec<_>>>()?;
         Some(self.containers.iter().map(|container| container.lacks(*id, &wanted).then_some(false)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::source::iceberg::PartitionField;
+
+    #[test]
+    fn a_list_of_summaries_that_is_not_the_specs_says_nothing() {
+        let field =
+            |id: i32| PartitionField { source_ids: vec![id], field_id: 999 + id, name: format!("f{id}"), transform: Transform::Identity };
+        let spec = PartitionSpec { spec_id: 0, fields: vec![field(1), field(2)] };
+        let summary = |value: i64| {
+            let bound = Some(Bytes::copy_from_slice(&value.to_le_bytes()));
+            FieldSummary { contains_null: false, contains_nan: None, lower_bound: bound.clone(), upper_bound: bound }
+        };
+        let smallest = |partitions: Vec<FieldSummary>, id: i32| {
+            let manifest = ManifestFile { partitions: Some(partitions), ..ManifestFile::inline("s3://b/m.avro") };
+            ManifestContainer { manifest: &manifest, spec: Some(&spec) }.bounds(id, &PrimitiveType::Long).min
+        };
+        assert_eq!(smallest(vec![summary(10), summary(20)], 1), Some(Datum::Long(10)));
+        assert_eq!(smallest(vec![summary(10), summary(20)], 2), Some(Datum::Long(20)));
+        // The one that is there may be of the second field.
+        assert_eq!(smallest(vec![summary(20)], 1), None);
+        assert_eq!(smallest(vec![summary(20)], 2), None);
     }
 }
