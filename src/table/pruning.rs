@@ -259,8 +259,8 @@ mod tests {
             let manifest = ManifestFile { partitions: Some(partitions), ..ManifestFile::inline("s3://b/m.avro") };
             ManifestContainer { manifest: &manifest, spec: Some(&spec) }.bounds(id, &PrimitiveType::Long).min
         };
-        assert_eq!(smallest(vec![summary(10), summary(20)], 1), Some(Datum::Long(10)));
-        assert_eq!(smallest(vec![summary(10), summary(20)], 2), Some(Datum::Long(20)));
+        assert_eq!(smallest(vec![summary(10), summary(20)], 1), Some(ScalarValue::Int64(Some(10))));
+        assert_eq!(smallest(vec![summary(10), summary(20)], 2), Some(ScalarValue::Int64(Some(20))));
         // The one that is there may be of the second field.
         assert_eq!(smallest(vec![summary(20)], 1), None);
         assert_eq!(smallest(vec![summary(20)], 2), None);
