@@ -1,7 +1,9 @@
 //! What [`super::operators`] does for operators, done on the plan for what is none: BETWEEN, IN, SIMILAR TO, and casts.
 //! Runs before the engine's own type coercion.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -80,7 +82,7 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
         },
         Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &field, schema, style)? {
             Some(call) => Ok(Transformed::yes(call)),
-            None => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+            None => Ok(as_nullable_as_its_operand(expr, field, schema)),
         },
         Expr::ScalarFunction(call) if style.zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, style),
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
@@ -168,6 +170,17 @@ fn sums_narrow_integers(function: &str, arguments: &[Expr], schema: &DFSchema) -
     function == "sum" && arguments.first().is_some_and(|argument| argument.get_type(schema).is_ok_and(narrow))
 }
 
+/// The cast to a field that says more than its type (see [`super::types`]), which says whether it may be NULL, too: that is the operand's to
+/// say, and the engine's logical and physical plans would differ in it.
+fn as_nullable_as_its_operand(expr: Box<Expr>, field: FieldRef, schema: &DFSchema) -> Transformed<Expr> {
+    let says_more = !(field.name().is_empty() && field.metadata().is_empty());
+    if says_more && field.is_nullable() && expr.nullable(schema).is_ok_and(|nullable| !nullable) {
+        let field = Arc::new(field.as_ref().clone().with_nullable(false));
+        return Transformed::yes(Expr::Cast(Cast { expr, field }));
+    }
+    Transformed::no(Expr::Cast(Cast { expr, field }))
+}
+
 /// PostgreSQL has no largest jsonb, which is what structs and maps are to a client.
 fn comparable(function: &str, arguments: &[Expr], schema: &DFSchema) -> Result<()> {
     let of = arguments.first().and_then(|argument| argument.get_type(schema).ok());
@@ -230,8 +243,8 @@ fn united(union: Union) -> Result<LogicalPlan> {
                 }
                 datafusion::logical_expr::cast(expression, DataType::Float64).alias_qualified(name.relation, name.name)
             });
-            let projected = LogicalPlanBuilder::new_from_arc(std::sync::Arc::clone(input)).project(columns.collect::<Vec<_>>())?;
-            *input = std::sync::Arc::new(projected.build()?);
+            let projected = LogicalPlanBuilder::new_from_arc(Arc::clone(input)).project(columns.collect::<Vec<_>>())?;
+            *input = Arc::new(projected.build()?);
         }
     }
     TypeCoercionRewriter::coerce_union(Union::try_new_with_loose_types(inputs)?)
