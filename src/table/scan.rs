@@ -42,8 +42,8 @@ use super::position_deletes::live_rows;
 use super::reader_factory::{FileUrl, StorageReaderFactory};
 use super::scalar::stored_scalar;
 use super::schema::{initial_defaults, unsupported_type};
-use super::schema_evolution::{FieldIdAdapterFactory, inner_name};
-use crate::source::iceberg::{ContentFile, PartitionSpec, PartitionTuple, PartitionValue, Transform};
+use super::schema_evolution::{FieldIdAdapterFactory, PartitionValues, inner_name};
+use crate::source::iceberg::{ContentFile, Datum, PartitionSpec, PartitionTuple, PartitionValue, Transform};
 
 const ROW: &str = "$row";
 const SEQUENCE: &str = "$sequence";
@@ -163,6 +163,36 @@ fn identity_values<'a>(spec: &'a PartitionSpec, partition: &'a PartitionTuple) -
     fields.filter(|(_, value)| **value != PartitionValue::Absent).filter_map(|(field, value)| Some((field.source_id()?, value)))
 }
 
+/// A partition's value of this column as the pinned schema's type; none of a column whose type is not known any more. `of` is the type
+/// that it must have.
+fn stored_value(pinned: &PinnedTable, file: &ContentFile, id: i32, value: &Datum, of: Option<&DataType>) -> Result<Option<ScalarValue>> {
+    let column = pinned.snapshot.schema.field(id);
+    let Some(primitive) = column.map_or_else(|| pinned.snapshot.metadata.field_type(id), |field| field.field_type.as_primitive()) else {
+        return Ok(None);
+    };
+    let stored = stored_scalar(value, primitive).filter(|stored| of.is_none_or(|of| stored.data_type() == *of));
+    stored.map(Some).ok_or_else(|| {
+        let reason = format!("the partition value of column {id} of \"{}\" is not of type {primitive}", file.path);
+        external(TableError::DamagedMetadata { table: pinned.snapshot.ident.to_string(), reason })
+    })
+}
+
+/// What partitions say of fields inside structs, by file: a file that has no such field has that value in each of its rows, or NULL.
+fn nested_values(pinned: &PinnedTable, files: &[ScanFile]) -> Result<PartitionValues> {
+    let mut values = PartitionValues::new();
+    for file in files.iter().map(|file| &file.listed.data) {
+        let Some(spec) = pinned.snapshot.metadata.partition_spec(file.spec_id) else { continue };
+        for (id, value) in identity_values(spec, &file.partition) {
+            // Of the pinned schema, and not one of its columns, which come beside the file's.
+            if pinned.snapshot.schema.path(id).len() > 1 {
+                let value = value.datum().map(|value| stored_value(pinned, file, id, value, None)).transpose()?.flatten();
+                values.entry(file.path.to_string()).or_default().insert(id, value);
+            }
+        }
+    }
+    Ok(values)
+}
+
 /// The scan of one group: `columns` under their names, in order.
 pub fn scan_group(
     pinned: &PinnedTable,
@@ -201,6 +231,7 @@ pub fn scan_group(
         columns: Arc::new(inner.by_name()),
         names: Arc::new(inner.names(pinned, equality)),
         defaults: Arc::new(defaults),
+        partition: Arc::new(nested_values(pinned, &group.files)?),
         name_mapping: pinned.name_mapping.clone(),
         by_name: pinned.by_name,
     };
@@ -386,17 +417,8 @@ impl InnerSchema {
         for (id, field) in &self.identity {
             let known = spec.and_then(|spec| identity_values(spec, &data.partition).find(|(source, _)| source == id));
             let value = known.and_then(|(_, value)| value.datum());
-            let column = pinned.snapshot.schema.field(*id);
-            let of = column.map_or_else(|| pinned.snapshot.metadata.field_type(*id), |field| field.field_type.as_primitive());
-            values.push(match (value, of) {
-                (Some(value), Some(of)) => {
-                    stored_scalar(value, of).filter(|value| value.data_type() == *field.data_type()).ok_or_else(|| {
-                        let reason = format!("the partition value of column {id} of \"{}\" is not of type {of}", data.path);
-                        external(TableError::DamagedMetadata { table: pinned.snapshot.ident.to_string(), reason })
-                    })?
-                }
-                _ => ScalarValue::try_new_null(field.data_type())?,
-            });
+            let value = value.map(|value| stored_value(pinned, data, *id, value, Some(field.data_type()))).transpose()?;
+            values.push(value.flatten().map_or_else(|| ScalarValue::try_new_null(field.data_type()), Ok)?);
         }
         values.push(ScalarValue::Int64(Some(data.sequence_number)));
         values.push(ScalarValue::Utf8(Some(data.path.clone())));

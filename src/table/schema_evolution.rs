@@ -32,13 +32,16 @@ use super::schema::unsupported_type;
 use super::struct_leaves::{StructLeaf, get_field};
 use crate::source::iceberg::NameMapping;
 
-/// Key of a file's schema metadata under which the reader factory puts the file's URL, for error messages.
+/// Key of a file's schema metadata under which the reader factory puts the file's URL: for error messages, and to find its partition by.
 pub const FILE_URL: &str = "featgres.file";
 
 /// The name that the column of this id has inside a scan.
 pub fn inner_name(id: i32) -> String {
     format!("#{id}")
 }
+
+/// For files by their URLs: values of fields by id, `None` for NULL.
+pub type PartitionValues = HashMap<String, HashMap<i32, Option<ScalarValue>>>;
 
 /// Makes an adapter for each file of a scan.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub struct FieldIdAdapterFactory {
     pub names: Arc<HashMap<String, String>>,
     /// Initial defaults by field id.
     pub defaults: Arc<Defaults>,
+    /// What fields inside structs have instead in files that lack them, because their partition says it.
+    pub partition: Arc<PartitionValues>,
     /// For files without ids.
     pub name_mapping: Option<Arc<NameMapping>>,
     /// Whether it is for all files: their ids are of no one table.
@@ -75,7 +80,14 @@ impl PhysicalExprAdapterFactory for FieldIdAdapterFactory {
         };
         let unknown = self.name_mapping.is_none() && !own_ids;
         let file = Arc::new(Schema::new_with_metadata(fields, physical.metadata().clone()));
-        let (columns, names, defaults) = (Arc::clone(&self.columns), Arc::clone(&self.names), Arc::clone(&self.defaults));
+        let (columns, names, mut defaults) = (Arc::clone(&self.columns), Arc::clone(&self.names), Arc::clone(&self.defaults));
+        for (id, value) in physical.metadata().get(FILE_URL).and_then(|url| self.partition.get(url)).into_iter().flatten() {
+            let defaults = Arc::make_mut(&mut defaults);
+            match value {
+                Some(value) => defaults.insert(*id, value.clone()),
+                None => defaults.remove(id),
+            };
+        }
         Ok(Arc::new(FieldIdAdapter { columns, names, file, unknown, defaults }))
     }
 }
