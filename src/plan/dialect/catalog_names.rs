@@ -64,7 +64,10 @@ impl VisitorMut for Names {
                     **pattern = call("like_escape", vec![*given, Expr::Value(escape)]);
                 }
             }
-            Expr::Cast { expr, data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(..)), .. } => array_literal(expr),
+            Expr::Cast { expr, data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(of, _)), .. } => {
+                array_literal(expr);
+                elements_of(expr, of);
+            }
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_literal(right),
             _ => {}
         }
@@ -361,6 +364,23 @@ fn array_literal(expression: &mut Box<Expr>) {
     let Some(elements) = elements(text) else { return };
     let elem = elements.into_iter().map(|element| Expr::value(element.map_or(Value::Null, Value::SingleQuotedString))).collect();
     **expression = Expr::Array(Array { elem, named: true });
+}
+
+/// `ARRAY[…]::of[]` casts each element, as PostgreSQL does: one may be a number and the next the text of one, and dates are read by
+/// DateStyle. What the engine reads alike is left to it, since such lists can be long.
+fn elements_of(array: &mut Expr, of: &DataType) {
+    let alike = matches!(
+        of,
+        DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::Text | DataType::Boolean
+    );
+    let Expr::Array(Array { elem, .. }) = array else { return };
+    if alike || elem.iter().any(|element| matches!(element, Expr::Array(_))) {
+        return;
+    }
+    for element in elem {
+        let operand = std::mem::replace(element, Expr::value(Value::Null));
+        *element = Expr::Cast { kind: CastKind::Cast, expr: Box::new(operand), data_type: of.clone(), array: false, format: None };
+    }
 }
 
 /// The elements of a one-dimensional array's text.

@@ -74,11 +74,19 @@ fn of_a_call(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
 }
 
 fn sort_by_one_zero(keys: &mut [Sort], schema: &DFSchema) -> bool {
-    keys.iter_mut().map(|key| one_zero(&mut key.expr, schema)).filter(|changed| *changed).count() > 0
+    let mut changed = false;
+    for key in keys {
+        changed |= one_zero(&mut key.expr, schema);
+    }
+    changed
 }
 
 fn one_zero_in_each(keys: &mut [Expr], schema: &DFSchema) -> bool {
-    keys.iter_mut().map(|key| one_zero(key, schema)).filter(|changed| *changed).count() > 0
+    let mut changed = false;
+    for key in keys {
+        changed |= one_zero(key, schema);
+    }
+    changed
 }
 
 fn one_zero(key: &mut Expr, schema: &DFSchema) -> bool {

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause,
-    OrderByKind, Parens, Query, Select, SetExpr, Statement, Subscript, TableFactor, TableVersion, TypedString, UnaryOperator, Value,
-    ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowType,
+    OrderByKind, Query, Select, Statement, Subscript, TableFactor, TableVersion, TypedString, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut, WindowFrameBound, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -40,13 +40,6 @@ impl VisitorMut for Literals {
         query.fetch.iter_mut().filter_map(|fetch| fetch.quantity.as_mut()).for_each(as_written);
         if let Some(OrderByKind::Expressions(orders)) = query.order_by.as_mut().map(|order| &mut order.kind) {
             orders.iter_mut().for_each(|order| as_written(&mut order.expr));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        if let SetExpr::Values(values) = query.body.as_mut() {
-            doubles_in_columns(&mut values.rows);
         }
         ControlFlow::Continue(())
     }
@@ -110,31 +103,6 @@ impl VisitorMut for Literals {
             *expression = number;
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// In a column of VALUES where one row is cast to a double, bare numbers are doubles: the engine would make numerics of all of them.
-fn doubles_in_columns(rows: &mut [Parens<Vec<Expr>>]) {
-    let is_double = |expression: &Expr| match expression {
-        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
-            matches!(data_type, DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) | DataType::Real)
-        }
-        _ => false,
-    };
-    for column in 0..rows.first().map_or(0, |row| row.content.len()) {
-        if !rows.iter().any(|row| row.content.get(column).is_some_and(is_double)) {
-            continue;
-        }
-        for value in rows.iter_mut().filter_map(|row| row.content.get_mut(column)) {
-            let digits = match &*value {
-                Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
-                other => other,
-            };
-            if matches!(digits, Expr::Value(ValueWithSpan { value: Value::Number(..), .. })) {
-                let number = std::mem::replace(value, Expr::value(Value::Null));
-                *value = typed(number, DataType::Double(ExactNumberInfo::None));
-            }
-        }
     }
 }
 

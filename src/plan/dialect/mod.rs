@@ -52,9 +52,9 @@ use datafusion::sql::sqlparser::ast::Statement;
 
 /// Rewrites all that is rewritten on the tree.
 pub(super) fn rewrite(statement: &mut Statement) {
+    values_lists::rewrite(statement);
     literals::rewrite(statement);
     set_comparisons::rewrite(statement);
-    values_lists::rewrite(statement);
     windows::rewrite(statement);
     system_columns::rewrite(statement);
     spellings::rewrite(statement);

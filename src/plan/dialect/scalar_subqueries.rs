@@ -5,6 +5,7 @@
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
@@ -27,8 +28,9 @@ fn nullable(expression: Expr) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
     let column = Expr::Column(Column::from(subquery.subquery.schema().qualified_field(0)));
-    let name = field.name().clone();
-    let column = Builtin::function("or_null", same_type, as_it_is).call(vec![column]).alias(name);
+    // What PostgreSQL calls the type goes along.
+    let (name, metadata) = (field.name().clone(), FieldMetadata::from(field.metadata().clone()));
+    let column = Builtin::function("or_null", same_type, as_it_is).call(vec![column]).alias_with_metadata(name, Some(metadata));
     let inner = LogicalPlanBuilder::new_from_arc(subquery.subquery).project([column])?.build()?;
     Ok(Transformed::yes(Expr::ScalarSubquery(Subquery { subquery: inner.into(), ..subquery })))
 }

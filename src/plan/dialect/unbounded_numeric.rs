@@ -5,7 +5,7 @@
 //! floats, whose scale only their values tell, stay at ten digits.
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::utils::merge_schema;
@@ -19,6 +19,14 @@ pub fn keep(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut retyped = false;
     let kept = plan.transform_up_with_subqueries(|node| {
         let node = if retyped { node.recompute_schema()? } else { node };
+        let mut found = false;
+        node.apply_expressions(|expression| {
+            found |= expression.exists(|part| Ok(is_unbounded(part)))?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        if !found {
+            return Ok(Transformed::no(node));
+        }
         let schema = merge_schema(&node.inputs());
         let kept = node.map_expressions(|expression| expression.transform_up(|part| own_width(part, &schema)))?;
         retyped |= kept.transformed;
@@ -27,11 +35,14 @@ pub fn keep(plan: LogicalPlan) -> Result<LogicalPlan> {
     kept.map(|kept| kept.data)
 }
 
+/// A cast to numeric that names no precision.
+fn is_unbounded(expression: &Expr) -> bool {
+    let Expr::Cast(Cast { field, .. }) = expression else { return false };
+    *field.data_type() == PgType::NUMERIC.arrow() && !field.metadata().contains_key(PG_TYPMOD_KEY)
+}
+
 fn own_width(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let Expr::Cast(Cast { expr, field }) = &expression else { return Ok(Transformed::no(expression)) };
-    if *field.data_type() != PgType::NUMERIC.arrow() || field.metadata().contains_key(PG_TYPMOD_KEY) {
-        return Ok(Transformed::no(expression));
-    }
+    let (true, Expr::Cast(Cast { expr, field })) = (is_unbounded(&expression), &expression) else { return Ok(Transformed::no(expression)) };
     let digits = match expr.get_type(schema) {
         Ok(DataType::Int16) => 5,
         Ok(DataType::Int32) => 10,
