@@ -25,9 +25,15 @@ pub const PG_TYPMOD_KEY: &str = "featgres:pg_typmod";
 /// Arrow's key for extension types.
 const EXTENSION_NAME_KEY: &str = "ARROW:extension:name";
 
-/// The scale that a numeric parameter without a type modifier is planned with; its value keeps its own.
-const NUMERIC_PRECISION: u8 = 38;
-const NUMERIC_SCALE: i8 = 10;
+/// Digits of a numeric of unknown scale, and those behind the point. No table has so wide a decimal, so the width alone says that only the
+/// values know their scales: they are shown without zeros at the end.
+pub const NUMERIC_PRECISION: u8 = 76;
+/// See [`NUMERIC_PRECISION`].
+pub const NUMERIC_SCALE: i8 = 38;
+
+/// An amount of money, in cents.
+const MONEY_PRECISION: u8 = 19;
+const MONEY_SCALE: i8 = 2;
 
 /// A type of PostgreSQL's `pg_type`.
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
@@ -328,8 +334,8 @@ impl PgType {
         )
     }
 
-    /// The Arrow type of a parameter of this type. A numeric's value keeps its own scale (see [`PgType::NUMERIC`]); this is
-    /// what it is planned with.
+    /// The Arrow type of a column or parameter of this type. A numeric is one of unknown scale ([`NUMERIC_PRECISION`]); a bound
+    /// parameter keeps its own.
     pub fn arrow(self) -> DataType {
         if let Some(element) = self.element() {
             return DataType::List(Arc::new(element.arrow_field("item")));
@@ -342,7 +348,8 @@ impl PgType {
             PgType::INT8 | PgType::XID8 | PgType::PG_LSN => DataType::Int64,
             PgType::FLOAT4 => DataType::Float32,
             PgType::FLOAT8 => DataType::Float64,
-            PgType::NUMERIC | PgType::MONEY => DataType::Decimal128(NUMERIC_PRECISION, NUMERIC_SCALE),
+            PgType::NUMERIC => DataType::Decimal256(NUMERIC_PRECISION, NUMERIC_SCALE),
+            PgType::MONEY => DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE),
             PgType::DATE => DataType::Date32,
             PgType::TIME | PgType::TIMETZ => DataType::Time64(TimeUnit::Microsecond),
             PgType::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -377,12 +384,9 @@ impl PgType {
             return given.parse().unwrap_or(-1);
         }
         match innermost(field).data_type() {
-            DataType::Decimal32(precision, scale)
-            | DataType::Decimal64(precision, scale)
-            | DataType::Decimal128(precision, scale)
-            | DataType::Decimal256(precision, scale)
-                // What an unbounded numeric is planned with says nothing of its values.
-                if *scale >= 0 && (*precision, *scale) != (NUMERIC_PRECISION, NUMERIC_SCALE) =>
+            DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale)
+                // An amount of money is a decimal too.
+                if *scale >= 0 && !field.metadata().contains_key(PG_TYPE_KEY) =>
             {
                 numeric_typmod(u16::from(*precision), *scale)
             }

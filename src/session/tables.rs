@@ -410,7 +410,7 @@ fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterato
         Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase()))
     })?;
     let mut field = pg_type.arrow_field(&name);
-    if let (DataType::Decimal128(..), true) = (field.data_type(), typmod > 4) {
+    if pg_type == PgType::NUMERIC && typmod > 4 {
         let (precision, scale) = ((typmod - 4) >> 16, (typmod - 4) & 0xffff);
         let precision = u8::try_from(precision).ok().filter(|precision| (1..=38).contains(precision)).ok_or_else(|| {
             Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("NUMERIC precision {precision} must be between 1 and 38"))

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
-use arrow::compute::kernels::concat_elements::concat_elements_utf8;
+use arrow::compute::kernels::concat_elements::concat_elements_utf8_many;
 use arrow::datatypes::{DataType, Field};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::Builtin;
 use super::bounded::check;
@@ -15,24 +15,35 @@ use crate::pg_format::OutputSettings;
 use crate::pg_format::encode;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![Builtin::function("concat", anything, concat), Builtin::function("concat_ws", anything, concat_ws), text_concatenation()]
+    vec![Builtin::function("concat", anything, concat), Builtin::function("concat_ws", anything, concat_ws), textcat_function()]
 }
 
-/// `||` of two texts: NULL if either is.
-pub fn text_concatenation() -> Arc<ScalarUDF> {
-    Builtin::function("textcat", two_texts, textcat)
+/// `||` of two texts: NULL if either is. A chain of them is one call, since a nested one is planned in the cube of its depth.
+pub fn text_concatenation(left: Expr, right: Expr) -> Expr {
+    match left {
+        Expr::ScalarFunction(mut chain) if chain.func.name() == TEXTCAT => {
+            chain.args.push(right);
+            Expr::ScalarFunction(chain)
+        }
+        left => textcat_function().call(vec![left, right]),
+    }
 }
 
-fn two_texts(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
-    (arguments.len() == 2).then(|| (vec![DataType::Utf8; 2], DataType::Utf8))
+const TEXTCAT: &str = "textcat";
+
+fn textcat_function() -> Arc<ScalarUDF> {
+    Builtin::function(TEXTCAT, all_texts, textcat)
+}
+
+fn all_texts(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
+    (arguments.len() >= 2).then(|| (vec![DataType::Utf8; arguments.len()], DataType::Utf8))
 }
 
 fn textcat(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     let columns = arguments.iter().map(texts).collect::<Result<Vec<_>, _>>()?;
-    let [left, right] = columns.as_slice() else { return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "textcat takes two texts")) };
-    check("||", bytes(left) + bytes(right))?;
-    let joined = concat_elements_utf8(left, right).map_err(|error| Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()))?;
-    Ok(Arc::new(joined))
+    check("||", columns.iter().map(bytes).sum())?;
+    let joined = concat_elements_utf8_many(&columns.iter().collect::<Vec<_>>());
+    Ok(Arc::new(joined.map_err(|error| Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, error.to_string()))?))
 }
 
 /// All arguments as they are.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::array::{ArrayRef, ArrowNativeTypeOp, AsArray, Int64Array, PrimitiveArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, DecimalType, Float64Type, Int64Type};
+use arrow::error::ArrowError;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::Builtin;
@@ -22,8 +23,8 @@ fn round_types(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
         DataType::Null => DataType::Float64,
         // Integers are rounded as doubles, numerics stay what they are.
         number if number.is_floating() || number.is_integer() => DataType::Float64,
-        number @ DataType::Decimal128(..) => number.clone(),
-        number if number.is_decimal() => DataType::Decimal128(PRECISION, 10),
+        number @ (DataType::Decimal128(..) | DataType::Decimal256(..)) => number.clone(),
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => DataType::Decimal128(PRECISION, *scale),
         _ => return None,
     };
     match arguments {
@@ -39,17 +40,16 @@ fn round_types(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
 
 fn round(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     let Some(numbers) = arguments.first() else { return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "function round() does not exist")) };
-    let failed = |error: arrow::error::ArrowError| Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, error.to_string());
+    let failed = |error: ArrowError| Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, error.to_string());
     let digits = arguments.get(1).map(|digits| digits.as_primitive::<Int64Type>());
-    if let DataType::Decimal128(precision, scale) = numbers.data_type() {
-        let Some(digits) = digits else {
-            return cast(numbers, &DataType::Decimal128(PRECISION, 0)).map_err(failed);
-        };
-        let (precision, scale) = (*precision, *scale);
-        let numbers = numbers.as_primitive::<arrow::datatypes::Decimal128Type>();
-        let rounded: arrow::array::Decimal128Array =
-            numbers.iter().zip(digits.iter()).map(|(number, digits)| Some(to_digits(number?, scale, digits?))).collect();
-        return Ok(Arc::new(rounded.with_precision_and_scale(precision, scale).map_err(failed)?));
+    match (numbers.data_type(), digits) {
+        (decimal, None) if decimal.is_decimal() => {
+            let checked = CastOptions { safe: false, ..CastOptions::default() };
+            return cast_with_options(numbers, &DataType::Decimal128(PRECISION, 0), &checked).map_err(failed);
+        }
+        (DataType::Decimal128(_, scale), Some(digits)) => return places::<Decimal128Type>(numbers, *scale, digits).map_err(failed),
+        (DataType::Decimal256(_, scale), Some(digits)) => return places::<Decimal256Type>(numbers, *scale, digits).map_err(failed),
+        _ => {}
     }
     let numbers = numbers.as_primitive::<Float64Type>();
     Ok(match digits {
@@ -67,27 +67,45 @@ fn round(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     })
 }
 
+/// Each number to the digits that stand beside it.
+fn places<T: DecimalType>(numbers: &ArrayRef, scale: i8, digits: &Int64Array) -> Result<ArrayRef, ArrowError> {
+    let pairs = numbers.as_primitive::<T>().iter().zip(digits.iter());
+    let rounded: PrimitiveArray<T> = pairs.map(|(number, digits)| Some(to_digits(number?, scale, digits?))).collect();
+    Ok(Arc::new(rounded.with_data_type(numbers.data_type().clone())))
+}
+
 /// Half away from zero at so many digits behind the point (before it, if negative); the scale stays.
-fn to_digits(number: i128, scale: i8, digits: i64) -> i128 {
+fn to_digits<T: ArrowNativeTypeOp>(number: T, scale: i8, digits: i64) -> T {
     let cut = i64::from(scale).saturating_sub(digits);
     if cut <= 0 {
         return number;
     }
-    let Some(unit) = u32::try_from(cut).ok().and_then(|cut| 10_i128.checked_pow(cut)) else { return 0 };
-    let rest = number % unit;
-    let floor = number - rest;
-    if rest.unsigned_abs() * 2 >= unit.unsigned_abs() { floor.saturating_add(unit * number.signum()) } else { floor }
+    let power = u32::try_from(cut).ok().and_then(|cut| T::usize_as(10).pow_checked(cut).ok());
+    let Some(unit) = power else { return T::ZERO };
+    let rest = number.mod_wrapping(unit);
+    let floor = number.sub_wrapping(rest);
+    let half = unit.div_wrapping(T::usize_as(2));
+    if rest.is_ge(half) {
+        floor.add_wrapping(unit)
+    } else if rest.is_le(half.neg_wrapping()) {
+        floor.sub_wrapping(unit)
+    } else {
+        floor
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::i256;
+
     use super::*;
 
     #[test]
     fn any_number_of_digits_can_be_asked_for() {
-        for (digits, rounded) in [(i64::MAX, 12_345), (1, 12_350), (0, 12_300), (-1, 12_000), (-2, 10_000), (-3, 0), (i64::MIN, 0)] {
+        for (digits, rounded) in [(i64::MAX, 12_345_i128), (1, 12_350), (0, 12_300), (-1, 12_000), (-2, 10_000), (-3, 0), (i64::MIN, 0)] {
             assert_eq!(to_digits(12_345, 2, digits), rounded, "{digits} digits");
+            assert_eq!(to_digits(i256::from_i128(-12_345), 2, digits), i256::from_i128(-rounded), "{digits} digits");
         }
-        assert_eq!(to_digits(-12_350, 2, 0), -12_400);
+        assert_eq!(to_digits(-12_350_i128, 2, 0), -12_400);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Decimal128Array, PrimitiveArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, PrimitiveArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
@@ -16,6 +16,7 @@ use super::number_template::NumberTemplate;
 use super::time_template::{Moment, TimeTemplate};
 use crate::error::{Report, SqlState};
 use crate::pg_format::zone::Zone;
+use crate::pg_type::PgType;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -24,7 +25,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Builtin::function("to_char", char_types, to_char),
         Builtin::function("to_date", |arguments| two_texts(arguments, DataType::Date32), to_date),
         Builtin::function("to_timestamp_by_template", |arguments| two_texts(arguments, instant()), to_timestamp),
-        Builtin::function("to_number", |arguments| two_texts(arguments, DataType::Decimal128(38, 10)), to_number),
+        Builtin::function("to_number", |arguments| two_texts(arguments, PgType::NUMERIC.arrow()), to_number),
     ]
 }
 
@@ -50,6 +51,7 @@ fn char_types(arguments: &[DataType]) -> Option<(Vec<DataType>, DataType)> {
         number if number.is_integer() => DataType::Int64,
         number if number.is_floating() => DataType::Float64,
         number @ DataType::Decimal128(..) => number.clone(),
+        DataType::Decimal256(..) => DataType::Decimal128(38, 16),
         _ => return None,
     };
     is_text(template).then(|| (vec![value, DataType::Utf8], DataType::Utf8))
@@ -212,7 +214,6 @@ fn to_number(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
         }
     }
     let numbers: ArrayRef = Arc::new(numbers.finish());
-    let numbers = cast(&numbers, &DataType::Decimal128(38, 10));
-    let numbers = numbers.map_err(|error| Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, error.to_string()))?;
-    Ok(Arc::new(numbers.as_primitive::<Decimal128Type>().clone()) as Arc<Decimal128Array>)
+    let numbers = cast(&numbers, &PgType::NUMERIC.arrow());
+    numbers.map_err(|error| Report::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, error.to_string()))
 }

@@ -1,4 +1,5 @@
-//! Decimals as numeric: every digit of the scale in text, groups of four digits in binary.
+//! Decimals as numeric: every digit of the scale in text, groups of four digits in binary. The widest decimal is a numeric whose scale
+//! only its values know, and shows no zeros at the end.
 
 use arrow::array::Array;
 use arrow::datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
@@ -33,7 +34,12 @@ pub(super) fn numeric<'a>(array: &'a dyn Array, format: Format) -> Result<AnyCel
         }),
         DataType::Decimal256(_, scale) => primitive::<Decimal256Type, _>(array, move |value, out| {
             let digits = value.to_string();
-            write(value.is_negative(), digits.trim_start_matches('-').as_bytes(), scale, out);
+            let digits = digits.trim_start_matches('-').as_bytes();
+            let zeros = digits.iter().rev().take(scale.max(0) as usize).take_while(|digit| **digit == b'0').count();
+            match digits {
+                [b'0'] => write(false, digits, 0, out),
+                _ => write(value.is_negative(), &digits[..digits.len() - zeros], scale - zeros as i8, out),
+            }
             Ok(())
         }),
         ref other => return Err(unsupported(other)),

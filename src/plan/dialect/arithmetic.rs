@@ -1,6 +1,6 @@
 //! Arithmetic as PostgreSQL does it, where the engine's differs: integers that overflow are an error, not another number; a
-//! timestamp less a timestamp has days; a date and an interval make a timestamp; an interval can be multiplied; a numeric quotient
-//! has sixteen digits behind the point.
+//! timestamp less a timestamp has days; a date and an interval make a timestamp; an interval can be multiplied. Products and quotients
+//! of numerics: [`super::numeric_arithmetic`].
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
+    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast,
 };
 
+use super::numeric_arithmetic;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+/// The function of a sum of integers. A chain of them is one call, since a nested one is planned in the cube of its depth.
+const INTEGER_SUM: &str = "int_pl";
 const DAY_NANOS: f64 = 86_400_000_000_000.0;
-/// Digits behind the point of a numeric quotient, and those that it is computed with before it is rounded.
-const QUOTIENT_SCALE: i8 = 16;
-const WORKING_SCALE: i8 = 18;
 
 /// The operation as an expression of ours, if PostgreSQL's differs from the engine's.
 pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType, right_type: &DataType) -> Result<Option<Expr>> {
@@ -68,8 +68,8 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
             };
             call(Operation::FloatThrough, cast(left.clone(), wide.clone()), cast(right.clone(), wide))
         }
-        (Operator::Divide, left_type, right_type) if quotient_of_numerics(left_type, right_type) => {
-            Some(divided(left, right, left_type, right_type))
+        (Operator::Multiply | Operator::Divide, left_type, right_type) if numeric_arithmetic::applies(op, left_type, right_type) => {
+            Some(numeric_arithmetic::call(op, left.clone(), right.clone()))
         }
         (Operator::Plus | Operator::Minus | Operator::Multiply, left_type, right_type)
             if left_type.is_signed_integer() && right_type.is_signed_integer() =>
@@ -82,7 +82,15 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
             };
             let widened =
                 |expression: &Expr, own: &DataType| if *own == wide { expression.clone() } else { cast(expression.clone(), wide.clone()) };
-            call(operation, widened(left, left_type), widened(right, right_type))
+            match left {
+                // Of one type all along: what overflows on the way does so in one call, too.
+                Expr::ScalarFunction(chain) if op == Operator::Plus && chain.func.name() == INTEGER_SUM && *left_type == wide => {
+                    let mut chain = chain.clone();
+                    chain.args.push(widened(right, right_type));
+                    Some(Expr::ScalarFunction(chain))
+                }
+                _ => call(operation, widened(left, left_type), widened(right, right_type)),
+            }
         }
         _ => None,
     })
@@ -90,20 +98,6 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
 
 fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
-}
-
-fn quotient_of_numerics(left: &DataType, right: &DataType) -> bool {
-    let narrow = |data_type: &DataType| data_type.is_signed_integer() || matches!(data_type, DataType::Decimal128(..));
-    narrow(left) && narrow(right) && (left.is_decimal() || right.is_decimal())
-}
-
-/// Computed with 76 digits, so that neither operand's scale limits the quotient's.
-fn divided(left: &Expr, right: &Expr, left_type: &DataType, right_type: &DataType) -> Expr {
-    let scale = |data_type: &DataType| if let DataType::Decimal128(_, scale) = data_type { (*scale).max(0) } else { 0 };
-    let wanted = QUOTIENT_SCALE.max(scale(left_type)).max(scale(right_type));
-    let dividend = cast(left.clone(), DataType::Decimal256(57, WORKING_SCALE.max(scale(left_type))));
-    let divisor = cast(right.clone(), DataType::Decimal256(38, scale(right_type)));
-    cast(binary(dividend, Operator::Divide, divisor), DataType::Decimal128(38, wanted))
 }
 
 /// What is done with two arrays.
@@ -137,14 +131,15 @@ struct Arithmetic {
 
 impl Arithmetic {
     fn new(operation: Operation) -> Self {
-        Self { operation, signature: Signature::any(2, Volatility::Immutable) }
+        let arguments = if operation == Operation::Plus { TypeSignature::VariadicAny } else { TypeSignature::Any(2) };
+        Self { operation, signature: Signature::new(arguments, Volatility::Immutable) }
     }
 }
 
 impl ScalarUDFImpl for Arithmetic {
     fn name(&self) -> &str {
         match self.operation {
-            Operation::Plus => "int_pl",
+            Operation::Plus => INTEGER_SUM,
             Operation::Minus => "int_mi",
             Operation::Times => "int_mul",
             Operation::Elapsed => "timestamp_mi",
@@ -160,19 +155,18 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.operation {
-            Operation::Plus | Operation::Minus | Operation::Times => match arguments {
-                [left, right] => BinaryTypeCoercer::new(left, &self.operation.op(), right).get_result_type()?,
-                _ => return Err(DataFusionError::Internal("arithmetic takes two values".into())),
-            },
+            Operation::Plus | Operation::Minus | Operation::Times => {
+                let [first, rest @ ..] = arguments else { return Err(two_values()) };
+                let wider = |left: DataType, right| BinaryTypeCoercer::new(&left, &self.operation.op(), right).get_result_type();
+                rest.iter().try_fold(first.clone(), wider)?
+            }
             Operation::FloatThrough => arguments.first().cloned().unwrap_or(DataType::Float64),
             Operation::Elapsed | Operation::IntervalTimes | Operation::IntervalThrough => INTERVAL,
         })
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = arguments.args.as_slice() else {
-            return Err(DataFusionError::Internal("arithmetic takes two values".into()));
-        };
+        let [left, right, rest @ ..] = arguments.args.as_slice() else { return Err(two_values()) };
         let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let kernel = match self.operation {
             Operation::Plus => add,
@@ -194,12 +188,19 @@ impl ScalarUDFImpl for Arithmetic {
                 return answer(array, constant);
             }
         };
-        // The columns of a UNION and the results of a CASE may have got wider types since the call was planned.
-        let (left_type, right_type) = (left.data_type(), right.data_type());
-        let (wide_left, wide_right) = BinaryTypeCoercer::new(&left_type, &self.operation.op(), &right_type).get_input_types()?;
-        let (left, right) = (left.cast_to(&wide_left, None)?, right.cast_to(&wide_right, None)?);
-        datafusion::physical_expr_common::datum::apply(&left, &right, kernel).map_err(|error| overflow(error, &wide_left))
+        let pair = |left: ColumnarValue, right: &ColumnarValue| {
+            // The columns of a UNION and the results of a CASE may have got wider types since the call was planned.
+            let (left_type, right_type) = (left.data_type(), right.data_type());
+            let (wide_left, wide_right) = BinaryTypeCoercer::new(&left_type, &self.operation.op(), &right_type).get_input_types()?;
+            let (left, right) = (left.cast_to(&wide_left, None)?, right.cast_to(&wide_right, None)?);
+            datafusion::physical_expr_common::datum::apply(&left, &right, kernel).map_err(|error| overflow(error, &wide_left))
+        };
+        std::iter::once(right).chain(rest).try_fold(left.clone(), pair)
     }
+}
+
+fn two_values() -> DataFusionError {
+    DataFusionError::Internal("arithmetic takes two values".into())
 }
 
 fn answer(array: ArrayRef, constant: bool) -> Result<ColumnarValue> {

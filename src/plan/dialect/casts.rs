@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Date32Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    i256,
+};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
@@ -24,9 +27,11 @@ use crate::pg_format::decode::{self, Value};
 use crate::pg_format::encode;
 use crate::pg_format::reading::{DateOrder, Reading};
 use crate::pg_format::zone::Zone;
-use crate::pg_type::PgType;
+use crate::pg_type::{NUMERIC_SCALE, PgType};
 
 const DAY_MICROS: i64 = 86_400_000_000;
+/// Digits of a decimal that a double surely holds.
+const EXACT_DIGITS: u8 = 15;
 
 /// The cast as a call, if PostgreSQL's differs from the engine's.
 pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, style: Style<'_>) -> Result<Option<Expr>> {
@@ -96,10 +101,17 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
             to,
         ) if is_text(to) => true,
         (List(_) | Struct(_) | Map(..), to) if is_text(to) => true,
+        // Without the zeros that its width adds.
+        (DataType::Decimal256(..), to) if is_text(to) => true,
         (from, to) if is_text(to) => longest(target).is_some() && *from != DataType::Null,
         (from, to) if to.is_signed_integer() => {
             from.is_floating() || from.is_decimal() || (from.is_signed_integer() && from.primitive_width() > to.primitive_width())
         }
+        // The engine divides what may have more digits than a double.
+        (DataType::Decimal128(precision, _), Float64 | Float32) => *precision > EXACT_DIGITS,
+        (DataType::Decimal256(..), Float64 | Float32) => true,
+        // A double is as many digits as it surely has, which the engine's product with a power of ten is not.
+        (from, to) if from.is_floating() && to.is_decimal() => true,
         // The engine's error of a number with too many digits is not PostgreSQL's.
         (from, DataType::Decimal128(precision, _)) => *precision < 38 && (from.is_decimal() || from.is_signed_integer()),
         (Timestamp(_, Some(_)), Timestamp(_, None) | Date32 | Time64(_)) => Zone::parse(zone) != Some(Zone::UTC),
@@ -188,6 +200,8 @@ impl PostgresCast {
                 decode::build(target, &values)
             }
             (DataType::Timestamp(..), _) => local(array, zone, target),
+            (from, to) if from.is_floating() && to.is_decimal() => decimals(array, target),
+            (from, to) if from.is_decimal() && to.is_floating() => engine_cast(&nearest(array)?, target),
             (_, DataType::Decimal128(precision, scale)) => {
                 let checked = CastOptions { safe: false, ..CastOptions::default() };
                 cast_with_options(array, target, &checked).map_err(|_| decode::field_overflow(*precision, *scale))
@@ -199,7 +213,11 @@ impl PostgresCast {
 
     fn texts(&self, array: &ArrayRef, source: &Field) -> Result<StringArray, Report> {
         let settings = OutputSettings { time_zone: self.zone.clone(), extra_float_digits: 1, bytea_escape: false };
-        if matches!(array.data_type(), DataType::Boolean) || array.data_type().is_integer() || array.data_type().is_decimal() {
+        let spelt_alike = match array.data_type() {
+            DataType::Boolean | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) => true,
+            other => other.is_integer(),
+        };
+        if spelt_alike {
             return plain_text(array);
         }
         encode::texts(array.as_ref(), source, &settings)
@@ -267,6 +285,40 @@ fn rounded(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> {
     };
     let values = doubles.iter().map(|value| value.map(|value| integer(value).ok_or_else(|| out_of_range(target))).transpose());
     integers(&(Arc::new(values.collect::<Result<Int64Array, _>>()?) as ArrayRef), target)
+}
+
+/// The doubles that are nearest to decimals.
+fn nearest(array: &ArrayRef) -> Result<ArrayRef, Report> {
+    let parsed = |number: String| number.parse::<f64>().map_err(|_| out_of_range(&DataType::Float64));
+    Ok(match array.data_type() {
+        DataType::Decimal128(_, scale) => {
+            let divisor = 10_f64.powi(i32::from(*scale));
+            // Both are exact, so one division is.
+            let exact = |value: i128| value.unsigned_abs() < 1 << f64::MANTISSA_DIGITS && (0..=22).contains(scale);
+            let double = |value| if exact(value) { Ok(value as f64 / divisor) } else { parsed(format!("{value}e{}", -i32::from(*scale))) };
+            Arc::new(array.as_primitive::<Decimal128Type>().try_unary::<_, Float64Type, Report>(double)?)
+        }
+        _ => {
+            let wide = engine_cast(array, &PgType::NUMERIC.arrow())?;
+            let double = |value: i256| parsed(format!("{value}e-{NUMERIC_SCALE}"));
+            Arc::new(wide.as_primitive::<Decimal256Type>().try_unary::<_, Float64Type, Report>(double)?)
+        }
+    })
+}
+
+/// Floats to decimals by the digits that they surely have: fifteen of a double, six of a single.
+fn decimals(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, Report> {
+    let digits = if *array.data_type() == DataType::Float64 { 15 } else { 6 };
+    let doubles = engine_cast(array, &DataType::Float64)?;
+    let smallest = 10_f64.powi(-i32::from(NUMERIC_SCALE) - 2);
+    let value = |double: Option<f64>| match double {
+        None => Ok(Value::Null),
+        // Nothing that a numeric here can hold, and more zeros than its text may have.
+        Some(double) if double.abs() < smallest => Ok(Value::Decimal(i256::ZERO, 0)),
+        Some(double) => decode::parse_text(PgType::NUMERIC, &format!("{double:.*e}", digits - 1), Zone::UTC.into()),
+    };
+    let values = doubles.as_primitive::<Float64Type>().iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    decode::build(target, &values)
 }
 
 /// Decimals (halves away from zero) and wider integers to integers.

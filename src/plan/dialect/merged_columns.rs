@@ -1,15 +1,19 @@
-//! The column that `RIGHT` and `FULL JOIN … USING (k)` merge: its value is the right side's, or whichever side's there is. The engine
-//! takes the left side's, which is NULL where the right side has no partner.
+//! The column that `JOIN … USING (k)` merges, by its bare name.
 //!
-//! Of a join of two relations the name is replaced by what it means. Where that cannot be done on the tree (a star, NATURAL, a longer
-//! chain of joins) the statement is refused: it would get NULL for a key.
+//! In WHERE the engine does not know it, whatever the kind of join: it is replaced by a relation's own column that has its value (the
+//! right side's of an inner join, the left side's of a left one). What NATURAL merges is not on the tree, and stays ambiguous there.
+//!
+//! Of `RIGHT` and `FULL JOIN` its value is the right side's, or whichever side's there is; the engine takes the left side's, which is NULL
+//! where the right side has no partner. Of a join of two relations the name is replaced by what it means everywhere. Where that cannot be
+//! done (a star, NATURAL, a longer chain of joins) the statement is refused: it would get NULL for a key.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    VisitMut, VisitorMut,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
 use crate::error::{Report, SqlState};
@@ -87,7 +91,13 @@ fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
             }
         }
     }
-    let Some((from, join, columns, full)) = found else { return ControlFlow::Continue(None) };
+    let Some((from, join, columns, full)) = found else {
+        if let Some(selection) = &mut select.selection {
+            let columns = select.from.iter().flat_map(kept_by_the_left).collect();
+            let _ = selection.visit(&mut Own { columns, depth: 0 });
+        }
+        return ControlFlow::Continue(None);
+    };
     let starred = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
     let names = (name_of(&from.relation), name_of(&join.relation));
     let ([_], [_], false, (Some(left), Some(right))) = (select.from.as_slice(), from.joins.as_slice(), starred, names) else {
@@ -107,6 +117,58 @@ fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
     select.projection = projection;
     let _ = select.visit(&mut Names { merged: &merged, depth: 0 });
     ControlFlow::Continue(Some(merged))
+}
+
+/// The columns that inner and left joins merge, each with a relation whose column has its value.
+fn kept_by_the_left(from: &TableWithJoins) -> HashMap<String, Ident> {
+    let mut kept: HashMap<String, Ident> = HashMap::new();
+    let mut alone = name_of(&from.relation);
+    for join in &from.joins {
+        let (columns, inner) = match &join.join_operator {
+            JoinOperator::Join(JoinConstraint::Using(columns)) | JoinOperator::Inner(JoinConstraint::Using(columns)) => (columns, true),
+            JoinOperator::Left(JoinConstraint::Using(columns)) | JoinOperator::LeftOuter(JoinConstraint::Using(columns)) => {
+                (columns, false)
+            }
+            _ => (&Vec::new(), true),
+        };
+        for column in columns.iter().filter_map(|name| name.0.last()?.as_ident()) {
+            let left = kept.get(&column.value).or(alone.as_ref()).cloned();
+            let relation = if inner { name_of(&join.relation).or(left) } else { left };
+            relation.map(|relation| kept.insert(column.value.clone(), relation));
+        }
+        alone = None;
+    }
+    kept
+}
+
+/// Names a relation for the bare names of one query, not for those of its subqueries.
+struct Own {
+    columns: HashMap<String, Ident>,
+    depth: usize,
+}
+
+impl VisitorMut for Own {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0
+            && let Expr::Identifier(name) = expression
+            && let Some(relation) = self.columns.get(&name.value)
+        {
+            *expression = Expr::CompoundIdentifier(vec![relation.clone(), name.clone()]);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 fn name_of(relation: &TableFactor) -> Option<Ident> {

@@ -1,6 +1,6 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`] and [`extract`],
-//! [`types`]), on the plan before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
+//! [`merged_columns`], [`set_comparisons`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
 mod arithmetic;
@@ -16,6 +16,8 @@ mod literals;
 mod merged_columns;
 mod nested_order;
 mod object_ids;
+mod numeric_arithmetic;
+mod numeric_rounding;
 mod operators;
 mod scalar_subqueries;
 mod set_comparisons;

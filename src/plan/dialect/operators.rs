@@ -37,7 +37,11 @@ impl ExprPlanner for PostgresOperators {
         let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         };
-        if let Some(call) = json(&op, &left, &right, schema) {
+        // A document is text to the engine. What else it says of an expression takes long where that is long.
+        let may_be_json = |of: &DataType| is_text(of) || of.is_nested();
+        if (may_be_json(&left_type) || may_be_json(&right_type))
+            && let Some(call) = json(&op, &left, &right, schema)
+        {
             return Ok(PlannerResult::Planned(call));
         }
         if let Some(operator) = arithmetic_operator(&op)
@@ -51,7 +55,7 @@ impl ExprPlanner for PostgresOperators {
                 is_text(text) && !(other.is_nested() || matches!(other, DataType::Null | DataType::Binary | DataType::FixedSizeBinary(_)))
             };
             if joins(&left_type, &right_type) || joins(&right_type, &left_type) {
-                return Ok(PlannerResult::Planned(text_concatenation().call(vec![left, right])));
+                return Ok(PlannerResult::Planned(text_concatenation(left, right)));
             }
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }

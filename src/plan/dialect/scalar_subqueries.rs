@@ -5,13 +5,13 @@
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 
 use crate::catalog::Builtin;
 use crate::error::{Report, SqlState};
+use crate::pg_type::{PG_TYPE_KEY, PgType};
 
 /// The plan with such subqueries as they are.
 pub fn may_be_null(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -28,9 +28,12 @@ fn nullable(expression: Expr) -> Result<Transformed<Expr>> {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     }
     let column = Expr::Column(Column::from(subquery.subquery.schema().qualified_field(0)));
-    // What PostgreSQL calls the type goes along.
-    let (name, metadata) = (field.name().clone(), FieldMetadata::from(field.metadata().clone()));
-    let column = Builtin::function("or_null", same_type, as_it_is).call(vec![column]).alias_with_metadata(name, Some(metadata));
+    let function = match field.metadata().get(PG_TYPE_KEY) {
+        Some(_) => Builtin::function_of("or_null", same_type, as_it_is, PgType::of(field)),
+        None => Builtin::function("or_null", same_type, as_it_is),
+    };
+    let name = field.name().clone();
+    let column = function.call(vec![column]).alias(name);
     let inner = LogicalPlanBuilder::new_from_arc(subquery.subquery).project([column])?.build()?;
     Ok(Transformed::yes(Expr::ScalarSubquery(Subquery { subquery: inner.into(), ..subquery })))
 }

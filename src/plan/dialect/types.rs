@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ExactNumberInfo, ObjectName, TimezoneInfo};
 
+use crate::error::{Report, SqlState};
 use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 
 /// The types of one session: its time zone is part of `timestamptz`.
@@ -39,7 +41,7 @@ impl TypePlanner for PostgresTypes {
                 let one = CharacterLength::IntegerLength { length: 1, unit: None };
                 return Ok(Some(Arc::new(characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))))));
             }
-            SqlDataType::Numeric(info) | SqlDataType::Decimal(info) | SqlDataType::Dec(info) => return Ok(numeric(info)),
+            SqlDataType::Numeric(info) | SqlDataType::Decimal(info) | SqlDataType::Dec(info) => return numeric(info),
             SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
             SqlDataType::JSONB => return Ok(Some(Arc::new(PgType::JSONB.arrow_field("")))),
             SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
@@ -80,22 +82,38 @@ fn bare(data_type: DataType) -> Field {
     Field::new("bare", data_type, true)
 }
 
-/// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one.
-fn numeric(info: &ExactNumberInfo) -> Option<FieldRef> {
+/// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one. A precision
+/// beyond the engine's leaves the scale to the values.
+fn numeric(info: &ExactNumberInfo) -> Result<Option<FieldRef>> {
+    let unbounded = || Ok(Some(Arc::new(bare(PgType::NUMERIC.arrow()))));
     let (precision, scale) = match info {
-        ExactNumberInfo::None => return None,
+        ExactNumberInfo::None => return unbounded(),
         ExactNumberInfo::Precision(precision) => (*precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
     };
-    let precision = u8::try_from(precision).ok().filter(|precision| (1..=DECIMAL_DIGITS).contains(precision))?;
-    let scale = i8::try_from(scale).ok().filter(|scale| (0..=precision as i8).contains(scale))?;
+    if !(1..=MAX_PRECISION).contains(&precision) {
+        return Err(modifier(format!("NUMERIC precision {precision} must be between 1 and {MAX_PRECISION}")));
+    }
+    let (precision, scale) = match (u8::try_from(precision), i8::try_from(scale)) {
+        (Ok(precision), Ok(scale)) if precision <= DECIMAL_DIGITS && (0..=precision as i8).contains(&scale) => (precision, scale),
+        (Ok(precision), _) if precision <= DECIMAL_DIGITS => {
+            return Err(modifier(format!("NUMERIC scale {scale} must be between 0 and precision {precision}")));
+        }
+        _ => return unbounded(),
+    };
     let field = Field::new("", DataType::Decimal128(precision, scale), true);
     let metadata = [(PG_TYPMOD_KEY.to_owned(), PgType::typmod(&field).to_string())];
-    Some(Arc::new(field.with_metadata(metadata.into())))
+    Ok(Some(Arc::new(field.with_metadata(metadata.into()))))
+}
+
+fn modifier(message: String) -> DataFusionError {
+    DataFusionError::External(Box::new(Report::new(SqlState::INVALID_PARAMETER_VALUE, message)))
 }
 
 /// Digits of the engine's usual numeric.
 const DECIMAL_DIGITS: u8 = 38;
+/// Digits of PostgreSQL's widest.
+const MAX_PRECISION: u64 = 1000;
 
 /// Text of a type that has a name and perhaps a length of its own.
 fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Field {

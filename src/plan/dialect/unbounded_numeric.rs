@@ -1,17 +1,21 @@
 //! `x::numeric` without a precision keeps a number as it is.
 //!
-//! The engine knows no numeric without a scale and gives it ten digits after the point: `1::int4::numeric` would be `1.0000000000`, and a
-//! numeric of a larger scale would lose digits. What an integer or a numeric is cast to is therefore its own width and scale. Texts and
-//! floats, whose scale only their values tell, stay at ten digits.
+//! What an integer or a numeric is cast to is its own width and scale, and a text that is a constant tells them. Of other texts and of floats
+//! only the values do: they are numerics of unknown scale ([`crate::pg_type::NUMERIC_PRECISION`]), which cost more and are shown without
+//! zeros at the end.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::Cast;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 
-use crate::pg_type::{PG_TYPMOD_KEY, PgType};
+use super::numeric_rounding;
+use crate::pg_format::decode::{self, Value};
+use crate::pg_format::zone::Zone;
+use crate::pg_type::{NUMERIC_PRECISION, PG_TYPMOD_KEY, PgType};
 
 /// The plan with such casts as they should be.
 pub fn keep(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -21,14 +25,20 @@ pub fn keep(plan: LogicalPlan) -> Result<LogicalPlan> {
         let node = if retyped { node.recompute_schema()? } else { node };
         let mut found = false;
         node.apply_expressions(|expression| {
-            found |= expression.exists(|part| Ok(is_unbounded(part)))?;
+            found |= expression.exists(|part| Ok(is_unbounded(part) || matches!(part, Expr::ScalarFunction(_))))?;
             Ok(TreeNodeRecursion::Continue)
         })?;
         if !found {
             return Ok(Transformed::no(node));
         }
         let schema = merge_schema(&node.inputs());
-        let kept = node.map_expressions(|expression| expression.transform_up(|part| own_width(part, &schema)))?;
+        let names = NamePreserver::new(&node);
+        let kept = node.map_expressions(|expression| {
+            let name = names.save(&expression);
+            let kept =
+                expression.transform_up(|part| own_width(part, &schema)?.transform_data(|part| numeric_rounding::scaled(part, &schema)))?;
+            Ok(kept.update_data(|expression| name.restore(expression)))
+        })?;
         retyped |= kept.transformed;
         kept.map_data(|node| if retyped { node.recompute_schema() } else { Ok(node) })
     });
@@ -43,11 +53,22 @@ fn is_unbounded(expression: &Expr) -> bool {
 
 fn own_width(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let (true, Expr::Cast(Cast { expr, field })) = (is_unbounded(&expression), &expression) else { return Ok(Transformed::no(expression)) };
+    if let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = expr.as_ref() {
+        // A text that is no number is refused where all texts are.
+        let Ok(Value::Decimal(digits, scale)) = decode::parse_text(PgType::NUMERIC, text, Zone::UTC.into()) else {
+            return Ok(Transformed::no(expression));
+        };
+        let value = match digits.to_i128().filter(|digits| digits.unsigned_abs() < 10_u128.pow(38) && scale <= 38) {
+            Some(digits) => ScalarValue::Decimal128(Some(digits), 38, scale),
+            None => ScalarValue::Decimal256(Some(digits), NUMERIC_PRECISION, scale),
+        };
+        return Ok(Transformed::yes(Expr::Literal(value, metadata.clone())));
+    }
     let digits = match expr.get_type(schema) {
         Ok(DataType::Int16) => 5,
         Ok(DataType::Int32) => 10,
         Ok(DataType::Int64) => 19,
-        Ok(from @ DataType::Decimal128(..)) if from != *field.data_type() => {
+        Ok(from @ (DataType::Decimal128(..) | DataType::Decimal256(..))) if from != *field.data_type() => {
             return Ok(Transformed::yes(Expr::Cast(Cast::new(expr.clone(), from))));
         }
         _ => return Ok(Transformed::no(expression)),

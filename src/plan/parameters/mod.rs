@@ -77,9 +77,15 @@ impl Parameters {
         Some(Self { types, names: Mutex::new(self.names.lock().clone()), expected: self.expected.clone(), ..Self::default() })
     }
 
-    /// The types as the engine's planner wants them.
+    /// The types as the engine's planner wants them. A bound numeric's is its own.
     pub fn fields(&self) -> Vec<Option<FieldRef>> {
-        self.types.iter().enumerate().map(|(index, data_type)| data_type.as_ref().map(|known| Arc::new(field(index, known)))).collect()
+        let own = |index: usize| self.values.as_ref()?.get(index).map(ScalarValue::data_type).filter(DataType::is_decimal);
+        let known = |(index, declared): (usize, &Option<DataType>)| {
+            let declared = declared.as_ref()?;
+            let data_type = if declared.is_decimal() { own(index) } else { None };
+            Some(Arc::new(field(index, data_type.as_ref().unwrap_or(declared))))
+        };
+        self.types.iter().enumerate().map(known).collect()
     }
 
     /// The bound values, each with what its field says besides the type.
