@@ -9,7 +9,7 @@ use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ExactNumberInfo, ObjectName, TimezoneInfo};
 
 use crate::error::{Report, SqlState};
-use crate::pg_type::{PG_TYPMOD_KEY, PgType};
+use crate::pg_type::{NUMERIC_PRECISION, PG_TYPMOD_KEY, PgType};
 
 /// The types of one session: its time zone is part of `timestamptz`.
 #[derive(Debug)]
@@ -82,32 +82,33 @@ fn bare(data_type: DataType) -> Field {
     Field::new("bare", data_type, true)
 }
 
-/// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one. A precision
-/// beyond the engine's leaves the scale to the values.
+/// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one.
 fn numeric(info: &ExactNumberInfo) -> Result<Option<FieldRef>> {
-    let unbounded = || Ok(Some(Arc::new(bare(PgType::NUMERIC.arrow()))));
     let (precision, scale) = match info {
-        ExactNumberInfo::None => return unbounded(),
+        ExactNumberInfo::None => return Ok(Some(Arc::new(bare(PgType::NUMERIC.arrow())))),
         ExactNumberInfo::Precision(precision) => (*precision, 0),
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (*precision, *scale),
     };
     if !(1..=MAX_PRECISION).contains(&precision) {
-        return Err(modifier(format!("NUMERIC precision {precision} must be between 1 and {MAX_PRECISION}")));
+        let message = format!("NUMERIC precision {precision} must be between 1 and {MAX_PRECISION}");
+        return Err(external(Report::new(SqlState::INVALID_PARAMETER_VALUE, message)));
     }
-    let (precision, scale) = match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(precision), Ok(scale)) if precision <= DECIMAL_DIGITS && (0..=precision as i8).contains(&scale) => (precision, scale),
-        (Ok(precision), _) if precision <= DECIMAL_DIGITS => {
-            return Err(modifier(format!("NUMERIC scale {scale} must be between 0 and precision {precision}")));
-        }
-        _ => return unbounded(),
+    // A wider one is as wide as the engine's can be: no value is wider.
+    let digits = u8::try_from(precision).unwrap_or(NUMERIC_PRECISION).min(NUMERIC_PRECISION);
+    let Some(scale) = i8::try_from(scale).ok().filter(|scale| (0..=digits as i8).contains(scale)) else {
+        let message = format!("numeric({precision},{scale}) is not supported: its scale is not between 0 and {digits}");
+        return Err(external(Report::new(SqlState::FEATURE_NOT_SUPPORTED, message)));
     };
-    let field = Field::new("", DataType::Decimal128(precision, scale), true);
+    if digits > DECIMAL_DIGITS {
+        return Ok(Some(Arc::new(bare(DataType::Decimal256(digits, scale)))));
+    }
+    let field = Field::new("", DataType::Decimal128(digits, scale), true);
     let metadata = [(PG_TYPMOD_KEY.to_owned(), PgType::typmod(&field).to_string())];
     Ok(Some(Arc::new(field.with_metadata(metadata.into()))))
 }
 
-fn modifier(message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(Report::new(SqlState::INVALID_PARAMETER_VALUE, message)))
+fn external(report: Report) -> DataFusionError {
+    DataFusionError::External(Box::new(report))
 }
 
 /// Digits of the engine's usual numeric.
