@@ -1,136 +1,558 @@
-//! The options of COPY, in both of PostgreSQL's spellings.
+//! COPY: what its options come to, and the table or query that it copies.
+//!
+//! Options are checked in PostgreSQL's order, so that a statement with several mistakes is told of the same one; each error
+//! points at its option where PostgreSQL does. Rows that come in are a batch at a time asked about COPY's WHERE, by the planner that
+//! answers queries, and become visible at once at the end. Refused: encodings other than UTF8, and files and programs of the server.
 
-use datafusion::sql::sqlparser::ast::{CopyLegacyCsvOption, CopyLegacyOption, CopyOption};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::response::{CopyFormat, CopyOptions};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::physical_plan::collect;
+use datafusion::sql::sqlparser::ast::{self as sqlparser_ast, Expr, ObjectName, SetExpr, Statement as SqlStatement};
+
+use super::engine;
+use super::memory::StatementPool;
+use super::response::{Column, CopyFormat, CopyHeader, CopyOptions, Response};
+use super::session::{CopyTarget, Session};
+use super::statement::Parsed;
+use super::tables::{fit, nullable, table_query, target_columns};
 use crate::error::{Report, SqlState};
+use crate::plan::{self, Parameters, StatementSettings, TemporaryTables};
+use crate::sql::{CopyOption, CopySource, CopyStatement, CopyValue, Ident};
 
-/// Reads the options; what a format does not have is 0A000, what cannot be is 22023.
-pub fn options(new: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyOptions, Report> {
-    let mut given = Given::default();
-    for option in new {
-        given.modern(option)?;
-    }
-    for option in legacy {
-        given.legacy(option)?;
-    }
-    given.finish()
+/// Delimiters that the text format could not tell from its own letters.
+const NO_DELIMITERS: &str = "\\.abcdefghijklmnopqrstuvwxyz0123456789";
+/// What PostgreSQL knows beside UTF8, without its punctuation.
+const OTHER_ENCODINGS: &[&str] = &[
+    "abc",
+    "alt",
+    "big5",
+    "eucjis2004",
+    "euccn",
+    "eucjp",
+    "euckr",
+    "euctw",
+    "gb18030",
+    "gbk",
+    "iso88591",
+    "iso885910",
+    "iso885913",
+    "iso885914",
+    "iso885915",
+    "iso885916",
+    "iso88592",
+    "iso88593",
+    "iso88594",
+    "iso88595",
+    "iso88596",
+    "iso88597",
+    "iso88598",
+    "iso88599",
+    "johab",
+    "koi8",
+    "koi8r",
+    "koi8u",
+    "latin1",
+    "latin10",
+    "latin2",
+    "latin3",
+    "latin4",
+    "latin5",
+    "latin6",
+    "latin7",
+    "latin8",
+    "latin9",
+    "mskanji",
+    "muleinternal",
+    "shiftjis",
+    "shiftjis2004",
+    "sjis",
+    "sqlascii",
+    "tcvn",
+    "tcvn5712",
+    "uhc",
+    "vscii",
+    "win",
+    "win1250",
+    "win1251",
+    "win1252",
+    "win1253",
+    "win1254",
+    "win1255",
+    "win1256",
+    "win1257",
+    "win1258",
+    "win866",
+    "win874",
+    "win932",
+    "win936",
+    "win949",
+    "win950",
+    "windows1250",
+    "windows1251",
+    "windows1252",
+    "windows1253",
+    "windows1254",
+    "windows1255",
+    "windows1256",
+    "windows1257",
+    "windows1258",
+    "windows866",
+    "windows874",
+    "windows932",
+    "windows936",
+    "windows949",
+    "windows950",
+];
+
+/// Options as given: columns are still names.
+struct Wanted {
+    options: CopyOptions,
+    force_quote: Vec<String>,
+    force_not_null: Vec<String>,
+    force_null: Vec<String>,
+}
+
+/// Reads the options.
+fn wanted(statement: &CopyStatement) -> Result<Wanted, Report> {
+    let given = Given::of(&statement.options, statement.to)?;
+    given.finish(statement.to)
 }
 
 #[derive(Default)]
 struct Given {
     format: Option<CopyFormat>,
-    delimiter: Option<char>,
+    freeze: Option<bool>,
+    delimiter: Option<String>,
     null: Option<String>,
-    header: bool,
-    quote: Option<char>,
-    escape: Option<char>,
+    header: Option<CopyHeader>,
+    quote: Option<String>,
+    escape: Option<String>,
     force_quote_all: bool,
+    force_quote: Option<Vec<String>>,
+    force_not_null: Option<Vec<String>>,
+    force_null: Option<Vec<String>>,
+    encoding: Option<()>,
 }
 
 impl Given {
-    fn modern(&mut self, option: &CopyOption) -> Result<(), Report> {
-        match option {
-            CopyOption::Format(name) => {
-                self.format = Some(match name.value.to_ascii_lowercase().as_str() {
-                    "text" => CopyFormat::Text,
-                    "csv" => CopyFormat::Csv,
-                    "binary" => CopyFormat::Binary,
-                    other => {
-                        return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("COPY format \"{other}\" not recognized")));
-                    }
-                });
-            }
-            CopyOption::Freeze(_) => {}
-            CopyOption::Delimiter(delimiter) => self.delimiter = Some(*delimiter),
-            CopyOption::Null(null) => self.null = Some(null.clone()),
-            CopyOption::Header(header) => self.header = *header,
-            CopyOption::Quote(quote) => self.quote = Some(*quote),
-            CopyOption::Escape(escape) => self.escape = Some(*escape),
-            CopyOption::Encoding(encoding) => utf8(encoding)?,
-            CopyOption::ForceQuote(columns) if columns.iter().any(|column| column.value == "*") => self.force_quote_all = true,
-            CopyOption::ForceQuote(_) | CopyOption::ForceNotNull(_) | CopyOption::ForceNull(_) => {
-                return Err(unsupported(&option.to_string()));
+    fn of(options: &[CopyOption], to: bool) -> Result<Self, Report> {
+        let mut given = Self::default();
+        for option in options {
+            match option.name.as_str() {
+                "format" => once(&mut given.format, format(option)?, option)?,
+                "freeze" => once(&mut given.freeze, boolean(option)?, option)?,
+                "delimiter" => once(&mut given.delimiter, text(option)?, option)?,
+                "null" => once(&mut given.null, text(option)?, option)?,
+                "header" => once(&mut given.header, header(option, to)?, option)?,
+                "quote" => once(&mut given.quote, text(option)?, option)?,
+                "escape" => once(&mut given.escape, text(option)?, option)?,
+                "force_quote" if option.value == CopyValue::Star && given.force_quote.is_none() && !given.force_quote_all => {
+                    given.force_quote_all = true;
+                }
+                "force_quote" if given.force_quote_all => return Err(redundant(option)),
+                "force_quote" => once(&mut given.force_quote, columns(option)?, option)?,
+                "force_not_null" => once(&mut given.force_not_null, columns(option)?, option)?,
+                "force_null" => once(&mut given.force_null, columns(option)?, option)?,
+                "encoding" => once(&mut given.encoding, encoding(option)?, option)?,
+                other => {
+                    let message = format!("option \"{other}\" not recognized");
+                    return Err(Report::new(SqlState::SYNTAX_ERROR, message).position(option.position));
+                }
             }
         }
-        Ok(())
+        Ok(given)
     }
 
-    fn legacy(&mut self, option: &CopyLegacyOption) -> Result<(), Report> {
-        match option {
-            CopyLegacyOption::Binary => self.format = Some(CopyFormat::Binary),
-            CopyLegacyOption::Delimiter(delimiter) => self.delimiter = Some(*delimiter),
-            CopyLegacyOption::Null(null) => self.null = Some(null.clone()),
-            CopyLegacyOption::Header => self.header = true,
-            CopyLegacyOption::Csv(options) => {
-                self.format = Some(CopyFormat::Csv);
-                for option in options {
-                    match option {
-                        CopyLegacyCsvOption::Header => self.header = true,
-                        CopyLegacyCsvOption::Quote(quote) => self.quote = Some(*quote),
-                        CopyLegacyCsvOption::Escape(escape) => self.escape = Some(*escape),
-                        other => return Err(unsupported(&other.to_string())),
+    fn finish(self, to: bool) -> Result<Wanted, Report> {
+        let format = self.format.unwrap_or(CopyFormat::Text);
+        let (csv, binary) = (format == CopyFormat::Csv, format == CopyFormat::Binary);
+        let header = self.header.unwrap_or(CopyHeader::None);
+        let syntax = |message: &str| Report::new(SqlState::SYNTAX_ERROR, message);
+        if binary && self.delimiter.is_some() {
+            return Err(syntax("cannot specify DELIMITER in BINARY mode"));
+        }
+        if binary && self.null.is_some() {
+            return Err(syntax("cannot specify NULL in BINARY mode"));
+        }
+        let defaults = CopyOptions::of(format);
+        let null = self.null.unwrap_or(defaults.null);
+        let delimiter = self.delimiter.unwrap_or_else(|| char::from(defaults.delimiter).to_string());
+        let delimiter_byte = byte("delimiter", &delimiter)?;
+        if delimiter.contains(['\n', '\r']) {
+            return Err(invalid("COPY delimiter cannot be newline or carriage return"));
+        }
+        if null.contains(['\n', '\r']) {
+            return Err(invalid("COPY null representation cannot use newline or carriage return"));
+        }
+        if !csv && NO_DELIMITERS.contains(&delimiter) {
+            return Err(invalid(&format!("COPY delimiter cannot be \"{delimiter}\"")));
+        }
+        if binary && header != CopyHeader::None {
+            return Err(unsupported("cannot specify HEADER in BINARY mode"));
+        }
+        let quote = csv_only("quote", csv, self.quote)?;
+        let quote_byte = quote.as_deref().map_or(Ok(b'"'), |quote| byte("quote", quote))?;
+        if csv && delimiter_byte == quote_byte {
+            return Err(invalid("COPY delimiter and quote must be different"));
+        }
+        let escape = csv_only("escape", csv, self.escape)?;
+        let escape_byte = escape.as_deref().map_or(Ok(quote_byte), |escape| byte("escape", escape))?;
+        let all = self.force_quote_all;
+        if !csv && (all || self.force_quote.is_some()) {
+            return Err(unsupported("COPY force quote available only in CSV mode"));
+        }
+        if !to && (all || self.force_quote.is_some()) {
+            return Err(unsupported("COPY force quote only available using COPY TO"));
+        }
+        for (what, columns) in [("force not null", &self.force_not_null), ("force null", &self.force_null)] {
+            if !csv && columns.is_some() {
+                return Err(unsupported(&format!("COPY {what} available only in CSV mode")));
+            }
+            if to && columns.is_some() {
+                return Err(unsupported(&format!("COPY {what} only available using COPY FROM")));
+            }
+        }
+        if null.contains(&delimiter) {
+            return Err(unsupported("COPY delimiter must not appear in the NULL specification"));
+        }
+        if csv && null.as_bytes().contains(&quote_byte) {
+            return Err(unsupported("CSV quote character must not appear in the NULL specification"));
+        }
+        let options = CopyOptions {
+            delimiter: delimiter_byte,
+            null,
+            header,
+            quote: quote_byte,
+            escape: escape_byte,
+            force_quote_all: all,
+            ..CopyOptions::of(format)
+        };
+        Ok(Wanted {
+            options,
+            force_quote: self.force_quote.unwrap_or_default(),
+            force_not_null: self.force_not_null.unwrap_or_default(),
+            force_null: self.force_null.unwrap_or_default(),
+        })
+    }
+}
+
+impl Wanted {
+    /// The options for these columns: those that are copied, of those that there are.
+    fn of_columns(self, copied: &[Column], table: Option<(&str, &[String])>) -> Result<CopyOptions, Report> {
+        let find = |option: &str, names: &[String]| {
+            let mut found: Vec<usize> = Vec::with_capacity(names.len());
+            for (index, name) in names.iter().enumerate() {
+                if names[..index].contains(name) {
+                    return Err(Report::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+                }
+                match (copied.iter().position(|column| column.name == *name), table) {
+                    (Some(at), _) => found.push(at),
+                    (None, None) => {
+                        return Err(Report::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")));
+                    }
+                    (None, Some((table, all))) if !all.contains(name) => {
+                        let message = format!("column \"{name}\" of relation \"{table}\" does not exist");
+                        return Err(Report::new(SqlState::UNDEFINED_COLUMN, message));
+                    }
+                    (None, Some(_)) => {
+                        let message = format!("{option} column \"{name}\" not referenced by COPY");
+                        return Err(Report::new(SqlState::INVALID_COLUMN_REFERENCE, message));
                     }
                 }
             }
-            other => return Err(unsupported(&other.to_string())),
+            Ok(found)
+        };
+        let force_quote = find("FORCE_QUOTE", &self.force_quote)?;
+        let force_not_null = find("FORCE_NOT_NULL", &self.force_not_null)?;
+        let force_null = find("FORCE_NULL", &self.force_null)?;
+        Ok(CopyOptions { force_quote, force_not_null, force_null, ..self.options })
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, option: &CopyOption) -> Result<(), Report> {
+    if slot.replace(value).is_some() { Err(redundant(option)) } else { Ok(()) }
+}
+
+fn redundant(option: &CopyOption) -> Report {
+    Report::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options").position(option.position)
+}
+
+fn invalid(message: &str) -> Report {
+    Report::new(SqlState::INVALID_PARAMETER_VALUE, message)
+}
+
+fn unsupported(message: &str) -> Report {
+    Report::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+}
+
+fn text(option: &CopyOption) -> Result<String, Report> {
+    match &option.value {
+        CopyValue::Text(text) => Ok(text.clone()),
+        CopyValue::Star => Ok("*".to_owned()),
+        CopyValue::List(items) => Ok(items.join(".")),
+        CopyValue::None => Err(Report::new(SqlState::SYNTAX_ERROR, format!("{} requires a parameter", option.name))),
+    }
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "on" | "1" => Some(true),
+        "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn boolean(option: &CopyOption) -> Result<bool, Report> {
+    if option.value == CopyValue::None {
+        return Ok(true);
+    }
+    truth(&text(option)?).ok_or_else(|| Report::new(SqlState::SYNTAX_ERROR, format!("{} requires a Boolean value", option.name)))
+}
+
+fn header(option: &CopyOption, to: bool) -> Result<CopyHeader, Report> {
+    if option.value == CopyValue::None {
+        return Ok(CopyHeader::Line);
+    }
+    let text = text(option)?;
+    match truth(&text) {
+        Some(true) => Ok(CopyHeader::Line),
+        Some(false) => Ok(CopyHeader::None),
+        None if text.eq_ignore_ascii_case("match") && to => Err(unsupported(&format!("cannot use \"{text}\" with HEADER in COPY TO"))),
+        None if text.eq_ignore_ascii_case("match") => Ok(CopyHeader::Match),
+        None => Err(Report::new(SqlState::SYNTAX_ERROR, "header requires a Boolean value or \"match\"")),
+    }
+}
+
+fn format(option: &CopyOption) -> Result<CopyFormat, Report> {
+    match text(option)?.as_str() {
+        "text" => Ok(CopyFormat::Text),
+        "csv" => Ok(CopyFormat::Csv),
+        "binary" => Ok(CopyFormat::Binary),
+        other => Err(invalid(&format!("COPY format \"{other}\" not recognized")).position(option.position)),
+    }
+}
+
+fn columns(option: &CopyOption) -> Result<Vec<String>, Report> {
+    match &option.value {
+        CopyValue::List(names) => Ok(names.clone()),
+        CopyValue::None | CopyValue::Text(_) | CopyValue::Star => {
+            let message = format!("argument to option \"{}\" must be a list of column names", option.name);
+            Err(invalid(&message).position(option.position))
         }
+    }
+}
+
+fn encoding(option: &CopyOption) -> Result<(), Report> {
+    let name = text(option)?;
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    if matches!(plain.as_str(), "utf8" | "unicode") {
+        return Ok(());
+    }
+    if OTHER_ENCODINGS.contains(&plain.as_str()) {
+        return Err(unsupported(&format!("COPY ENCODING '{name}' is not supported")).hint("Text is always UTF8 here."));
+    }
+    let message = format!("argument to option \"{}\" must be a valid encoding name", option.name);
+    Err(invalid(&message).position(option.position))
+}
+
+fn csv_only(what: &str, csv: bool, value: Option<String>) -> Result<Option<String>, Report> {
+    if csv || value.is_none() { Ok(value) } else { Err(unsupported(&format!("COPY {what} available only in CSV mode"))) }
+}
+
+fn byte(what: &str, text: &str) -> Result<u8, Report> {
+    match text.as_bytes() {
+        [byte] => Ok(*byte),
+        _ => Err(unsupported(&format!("COPY {what} must be a single one-byte character"))),
+    }
+}
+
+/// The identifier for a tree, without a place: PostgreSQL has none for the names of COPY.
+fn unplaced(name: &Ident) -> sqlparser_ast::Ident {
+    sqlparser_ast::Ident::with_quote('"', &name.name)
+}
+
+/// A condition on rows that come in sees a row and nothing else.
+fn check_filter(filter: &Expr) -> Result<(), Report> {
+    let found = sqlparser_ast::visit_expressions(filter, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(unsupported("cannot use subquery in COPY FROM WHERE condition")),
+    }
+}
+
+/// A batch of the data as the table that it is for, which is all that a condition can name.
+struct Alone {
+    table: String,
+    batch: RecordBatch,
+}
+
+impl TemporaryTables for Alone {
+    fn schemas(&self) -> Vec<(String, SchemaRef)> {
+        vec![(self.table.clone(), self.batch.schema())]
+    }
+
+    fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let provider = MemTable::try_new(self.batch.schema(), vec![vec![self.batch.clone()]]).ok()?;
+        (name == self.table).then(|| Arc::new(provider) as Arc<dyn TableProvider>)
+    }
+}
+
+impl Session {
+    /// `COPY`, both ways.
+    pub(super) async fn copy(&mut self, statement: &CopyStatement, parsed: &Parsed) -> Result<Response, Report> {
+        if !statement.over_connection {
+            return Err(unsupported("COPY to or from files and programs is not supported")
+                .hint("COPY … TO STDOUT and FROM STDIN go over the connection; psql's \\copy reads and writes the client's files."));
+        }
+        let wanted = || wanted(statement);
+        match &statement.source {
+            CopySource::Query(query) => {
+                let wanted = wanted()?;
+                let rows = self.query(query, parsed, "COPY").await?;
+                let options = wanted.of_columns(&rows.columns, None)?;
+                Ok(Response::CopyOut(rows, options))
+            }
+            CopySource::Table { name, columns } if statement.to => {
+                let table = ObjectName::from(name.iter().map(unplaced).collect::<Vec<_>>());
+                let whole = SqlStatement::Query(Box::new(table_query(table.clone(), Vec::new())?));
+                // Which columns there are is asked before the options are looked at, as the table is.
+                let all = self.columns_of_query(&whole, &parsed.text).await?;
+                let all: Vec<String> = all.iter().map(|column| column.name.clone()).collect();
+                let shown = name.last().map_or("", |name| name.name.as_str());
+                check_columns(columns, shown, &all)?;
+                let wanted = wanted()?;
+                let query = table_query(table, columns.iter().map(unplaced).collect())?;
+                let rows = self.query(&SqlStatement::Query(Box::new(query)), parsed, "COPY").await?;
+                let options = wanted.of_columns(&rows.columns, Some((shown, &all)))?;
+                Ok(Response::CopyOut(rows, options))
+            }
+            CopySource::Table { name, columns } => {
+                let table = ObjectName::from(name.iter().map(unplaced).collect::<Vec<_>>());
+                let table = self.temp_table_name(&table, "COPY FROM")?;
+                let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+                let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+                let targets = target_columns(&table, &schema, &names)?;
+                let filter = match &statement.filter {
+                    Some(filter) => Some(self.copy_filter(&table, filter, parsed).await?),
+                    None => None,
+                };
+                let wanted = wanted()?;
+                let mut fill = vec![None; schema.fields().len()];
+                for (source, target) in targets.iter().enumerate() {
+                    fill[*target] = Some(source);
+                }
+                let columns: Arc<[Column]> = targets
+                    .iter()
+                    .map(|target| {
+                        let field = Arc::new(schema.field(*target).clone());
+                        Column { name: field.name().clone(), field, table_oid: 0, attribute: 0 }
+                    })
+                    .collect();
+                let all: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+                let mut options = wanted.of_columns(&columns, Some((&table, &all)))?;
+                options.filtered = filter.is_some();
+                let memory = self.temp_tables.reservation("COPY");
+                self.copy_target =
+                    Some(CopyTarget { table: table.clone(), fill, filter, text: Arc::clone(&parsed.text), batches: Vec::new(), memory });
+                Ok(Response::CopyIn(table, columns, options))
+            }
+        }
+    }
+
+    /// The query that COPY's WHERE is, checked.
+    async fn copy_filter(&mut self, table: &str, filter: &Expr, parsed: &Parsed) -> Result<SqlStatement, Report> {
+        check_filter(filter)?;
+        let name = ObjectName::from(vec![sqlparser_ast::Ident::with_quote('"', table)]);
+        let mut query = table_query(name, Vec::new())?;
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            select.selection = Some(filter.clone());
+        }
+        let query = SqlStatement::Query(Box::new(query));
+        self.columns_of_query(&query, &parsed.text).await.map_err(|mut report| {
+            report.message = match report.message.as_str() {
+                "aggregate functions are not allowed in WHERE" => "aggregate functions are not allowed in COPY FROM WHERE conditions",
+                "window functions are not allowed in WHERE" => "window functions are not allowed in COPY FROM WHERE conditions",
+                "set-returning functions are not allowed in WHERE" => {
+                    "set-returning functions are not allowed in COPY FROM WHERE conditions"
+                }
+                "argument of WHERE must be type boolean" => "argument of COPY FROM WHERE must be type boolean",
+                other => other,
+            }
+            .to_owned();
+            report
+        })?;
+        Ok(query)
+    }
+
+    /// A batch of COPY's data.
+    pub(super) async fn take_copied(&mut self, batch: RecordBatch) -> Result<(), Report> {
+        let Some(mut target) = self.copy_target.take() else {
+            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
+        };
+        let schema = Arc::clone(&self.temp_tables.get(&target.table)?.schema);
+        let before = target.batches.len();
+        match &target.filter {
+            None => target.batches.push(fit(&batch, &target.table, &schema, Some(&target.fill))?),
+            Some(filter) => {
+                let nullable = nullable(&schema);
+                let all = fit(&batch, &target.table, &nullable, Some(&target.fill))?;
+                for kept in self.kept_by(filter, &target.table, all, &target.text).await? {
+                    target.batches.push(fit(&kept, &target.table, &schema, None)?);
+                }
+            }
+        }
+        let bytes: usize = target.batches[before..].iter().map(RecordBatch::get_array_memory_size).sum();
+        if target.memory.try_grow(bytes).is_err() || target.memory.size() > self.gateway.memory_per_query() {
+            return Err(Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("COPY's data does not fit the memory limit."));
+        }
+        self.copy_target = Some(target);
         Ok(())
     }
 
-    fn finish(self) -> Result<CopyOptions, Report> {
-        let format = self.format.unwrap_or(CopyFormat::Text);
-        if format == CopyFormat::Binary {
-            let refused = [("DELIMITER", self.delimiter.is_some()), ("NULL", self.null.is_some()), ("HEADER", self.header)];
-            if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
-                return Err(Report::new(SqlState::SYNTAX_ERROR, format!("cannot specify {option} in BINARY mode")));
-            }
-        }
-        if format != CopyFormat::Csv {
-            let refused = [("quote", self.quote.is_some()), ("escape", self.escape.is_some()), ("force quote", self.force_quote_all)];
-            if let Some((option, _)) = refused.iter().find(|(_, given)| *given) {
-                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY {option} available only in CSV mode")));
-            }
-        }
-        let csv = format == CopyFormat::Csv;
-        let quote = byte("quote", self.quote.unwrap_or('"'))?;
-        let options = CopyOptions {
-            format,
-            delimiter: byte("delimiter", self.delimiter.unwrap_or(if csv { ',' } else { '\t' }))?,
-            null: self.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() }),
-            header: self.header,
-            quote,
-            escape: self.escape.map(|escape| byte("escape", escape)).transpose()?.unwrap_or(quote),
-            force_quote_all: self.force_quote_all,
+    /// The rows of a batch for which the condition is true.
+    async fn kept_by(&self, filter: &SqlStatement, table: &str, batch: RecordBatch, text: &Arc<str>) -> Result<Vec<RecordBatch>, Report> {
+        let view = self.view_of_registry(false).await?;
+        let alone = Alone { table: table.to_owned(), batch };
+        let planned = {
+            let settings = StatementSettings { temporary: &alone, ..view.settings(self, text) };
+            self.gateway.planner.query(filter, Parameters::bound(Vec::new(), Vec::new()), &settings).await?
         };
-        if options.delimiter == options.quote && csv {
-            return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, "COPY delimiter and quote must be different"));
-        }
-        if matches!(options.delimiter, b'\n' | b'\r') || options.null.contains(['\n', '\r']) {
-            return Err(Report::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                "COPY delimiter and null representation cannot use newline or carriage return",
-            ));
-        }
-        Ok(options)
+        let physical = engine::physical_plan(&view.state, &planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
+        let pool = Arc::new(StatementPool::new(self.gateway.memory(), self.gateway.memory_per_query()));
+        let context = engine::task_context(&view.state, pool);
+        let kept = collect(physical, context).await;
+        kept.map_err(|failure| plan::at_literal(plan::without_position(&failure), text))
+    }
+
+    /// The end of COPY's data: rows become visible at once.
+    pub(super) fn finish_copy(&mut self) -> Result<u64, Report> {
+        let Some(target) = self.copy_target.take() else {
+            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
+        };
+        // The table takes its own share of what is given back here.
+        drop(target.memory);
+        self.temp_tables.append(&target.table, target.batches)
     }
 }
 
-fn byte(what: &str, character: char) -> Result<u8, Report> {
-    u8::try_from(character)
-        .ok()
-        .filter(u8::is_ascii)
-        .ok_or_else(|| Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY {what} must be a single one-byte character")))
-}
-
-fn utf8(encoding: &str) -> Result<(), Report> {
-    if encoding.replace('-', "").eq_ignore_ascii_case("utf8") {
-        return Ok(());
+/// Whether the table has the columns of a list, each named once.
+fn check_columns(columns: &[Ident], table: &str, all: &[String]) -> Result<(), Report> {
+    for (index, column) in columns.iter().enumerate() {
+        let name = &column.name;
+        if !all.contains(name) {
+            let message = format!("column \"{name}\" of relation \"{table}\" does not exist");
+            return Err(Report::new(SqlState::UNDEFINED_COLUMN, message));
+        }
+        if columns[..index].iter().any(|other| other.name == *name) {
+            return Err(Report::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once")));
+        }
     }
-    Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY ENCODING '{encoding}' is not supported"))
-        .hint("Text is always UTF8 here."))
-}
-
-fn unsupported(option: &str) -> Report {
-    Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY option {option} is not supported"))
+    Ok(())
 }

@@ -39,6 +39,6 @@ pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup};
 pub use calls::{Answer, CreatedView, DefinedFeature, LatestFeatures, StoreStatus, ViewDefinition};
 pub use gateway::{FeatureGateway, SharedGateway};
 pub use readiness::{CatalogHealth, Readiness};
-pub use response::{Column, CopyFormat, CopyOptions, Notice, Response, Rows, TransactionStatus};
+pub use response::{Column, CopyFormat, CopyHeader, CopyOptions, Notice, Response, Rows, TransactionStatus};
 pub use session::Session;
 pub use vars::{SERVER_VERSION, SessionVars};

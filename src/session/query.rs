@@ -10,7 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::displayable;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::sql::sqlparser::ast::{CopySource, DescribeAlias, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
@@ -24,7 +24,7 @@ use super::statement::{Parsed, RegistryView, columns_of};
 use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
 use crate::plan::{self, Parameters, PlannedQuery, Retrieved, StopFlag};
-use crate::sql::{CursorStatement, Show, Statement};
+use crate::sql::{CopySource, CursorStatement, Show, Statement};
 use crate::telemetry::Phase;
 
 /// A query's columns and its rows.
@@ -268,6 +268,13 @@ impl Session {
                 let (_, parameters) = self.describe_query(&declare.query, text, declared, &[]).await?;
                 Ok((parameters, None))
             }
+            Statement::Copy(copy) => match &copy.source {
+                CopySource::Query(query) => {
+                    let (_, parameters) = self.describe_query(query, text, declared, &[]).await?;
+                    Ok((parameters, None))
+                }
+                CopySource::Table { .. } => Ok((Vec::new(), None)),
+            },
             Statement::Sql(sql) => self.shape_sql(sql, text, declared).await,
             _ => Ok((Vec::new(), None)),
         }
@@ -304,16 +311,18 @@ impl Session {
                 let (_, parameters) = self.describe_query(&SqlStatement::Query(query.clone()), text, declared, &[]).await?;
                 Ok((parameters, None))
             }
-            SqlStatement::Copy { source: CopySource::Query(query), .. } => {
-                let (_, parameters) = self.describe_query(&SqlStatement::Query(query.clone()), text, declared, &[]).await?;
-                Ok((parameters, None))
-            }
             SqlStatement::Execute { name: Some(name), .. } => {
                 let name = settings::name(name).to_lowercase();
                 Ok((Vec::new(), self.prepared.get(&name).and_then(|prepared| prepared.columns.clone())))
             }
             _ => Ok((Vec::new(), None)),
         }
+    }
+
+    /// The columns that a query without parameters has.
+    pub(super) async fn columns_of_query(&self, sql: &SqlStatement, text: &Arc<str>) -> Result<Arc<[Column]>, Report> {
+        let (planned, _) = self.describe_query(sql, text, &[], &[]).await?;
+        Ok(columns(&planned))
     }
 
     async fn describe_query(

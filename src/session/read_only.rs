@@ -18,7 +18,7 @@ pub(super) fn refused(statement: &Statement) -> Option<&'static str> {
             ObjectKind::FeatureService => "DROP FEATURE SERVICE",
         }),
         Statement::Refresh { .. } => Some("REFRESH FEATURE VIEW"),
-        Statement::Show(_) | Statement::Describe(_) | Statement::NotSupported { .. } | Statement::Cursor(_) => None,
+        Statement::Show(_) | Statement::Describe(_) | Statement::NotSupported { .. } | Statement::Cursor(_) | Statement::Copy(_) => None,
         Statement::Sql(sql) => match sql.as_ref() {
             SqlStatement::CreateTable(create) if create.query.is_some() => Some("CREATE TABLE AS"),
             SqlStatement::CreateTable(_) => Some("CREATE TABLE"),

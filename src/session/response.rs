@@ -59,13 +59,52 @@ pub struct CopyOptions {
     /// NULL.
     pub null: String,
     /// HEADER.
-    pub header: bool,
+    pub header: CopyHeader,
     /// QUOTE.
     pub quote: u8,
     /// ESCAPE.
     pub escape: u8,
     /// FORCE_QUOTE for all columns.
     pub force_quote_all: bool,
+    /// FORCE_QUOTE: indices of columns that are copied, as below.
+    pub force_quote: Vec<usize>,
+    /// FORCE_NOT_NULL.
+    pub force_not_null: Vec<usize>,
+    /// FORCE_NULL.
+    pub force_null: Vec<usize>,
+    /// Whether rows are left out by a WHERE, so that NULL where none may be is found behind it.
+    pub filtered: bool,
+}
+
+impl CopyOptions {
+    /// What a format has where nothing else is said.
+    pub fn of(format: CopyFormat) -> Self {
+        let csv = format == CopyFormat::Csv;
+        Self {
+            format,
+            delimiter: if csv { b',' } else { b'\t' },
+            null: if csv { String::new() } else { "\\N".to_owned() },
+            header: CopyHeader::None,
+            quote: b'"',
+            escape: b'"',
+            force_quote_all: false,
+            force_quote: Vec::new(),
+            force_not_null: Vec::new(),
+            force_null: Vec::new(),
+            filtered: false,
+        }
+    }
+}
+
+/// COPY's first line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyHeader {
+    /// There is none.
+    None,
+    /// The names of the columns; not looked at when it comes in.
+    Line,
+    /// The names of the columns, which must be those.
+    Match,
 }
 
 /// What a statement answers with.

@@ -15,6 +15,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use parking_lot::Mutex;
 
 use super::backend::{Backend, Interrupt, Startup};
@@ -87,6 +88,10 @@ pub(super) struct CopyTarget {
     pub table: String,
     /// For each column of the table, which column of the data fills it.
     pub fill: Vec<Option<usize>>,
+    /// WHERE, as a query of the table.
+    pub filter: Option<SqlStatement>,
+    /// All that the client sent.
+    pub text: Arc<str>,
     /// Rows so far.
     pub batches: Vec<RecordBatch>,
     /// Their share of the server's memory.
@@ -475,7 +480,7 @@ impl Backend for Session {
     }
 
     async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report> {
-        self.take_copied(batch)
+        self.take_copied(batch).await
     }
 
     async fn copy_in_done(&mut self) -> Result<String, Report> {

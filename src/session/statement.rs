@@ -148,6 +148,7 @@ impl Session {
                 Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{name} is not supported yet")).position(*position))
             }
             Statement::Cursor(cursor) => self.cursor_statement(cursor, &parsed).await,
+            Statement::Copy(copy) => self.copy(copy, &parsed).await,
             Statement::Sql(sql) => {
                 if matches!(sql.as_ref(), SqlStatement::Query(_)) {
                     return self.query(sql, &parsed, "SELECT").await.map(Response::Rows);
@@ -281,10 +282,6 @@ impl Session {
                     self.drop_temp_table(name, if_exists)?;
                 }
                 Ok(done("DROP TABLE"))
-            }
-            SqlStatement::Copy { source, to, target, options, legacy_options, .. } => {
-                let options = super::copy::options(&options, &legacy_options)?;
-                self.copy(source, to, target, options, parsed).await
             }
             SqlStatement::Prepare { name, data_types, statement } => {
                 self.prepare_sql(&settings::ident(&name), &data_types, *statement, parsed).await

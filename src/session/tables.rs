@@ -7,13 +7,13 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CopySource, CopyTarget as SqlCopyTarget, CreateTable, DataType as SqlDataType, Expr, Ident, Insert, ObjectName,
-    OnCommit as SqlOnCommit, Query, SelectItem, SetExpr, Statement as SqlStatement, TableObject,
+    ColumnOption, CreateTable, DataType as SqlDataType, Expr, Ident, Insert, ObjectName, OnCommit as SqlOnCommit, Query, SelectItem,
+    SetExpr, Statement as SqlStatement, TableObject,
 };
 
 use super::assignment::{self, cast};
-use super::response::{Column, CopyOptions, Response};
-use super::session::{CopyTarget, Session};
+use super::response::Response;
+use super::session::Session;
 use super::settings::{folded, ident};
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
@@ -206,81 +206,6 @@ impl Session {
         Ok(Response::Done(format!("INSERT 0 {rows}")))
     }
 
-    /// `COPY`, both ways.
-    pub(super) async fn copy(
-        &mut self,
-        source: CopySource,
-        to: bool,
-        target: SqlCopyTarget,
-        options: CopyOptions,
-        parsed: &Parsed,
-    ) -> Result<Response, Report> {
-        match (to, target) {
-            (true, SqlCopyTarget::Stdout) | (false, SqlCopyTarget::Stdin) => {}
-            _ => {
-                return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "COPY to or from files and programs is not supported")
-                    .hint("COPY … TO STDOUT and FROM STDIN go over the connection; psql's \\copy reads and writes the client's files."));
-            }
-        }
-        match source {
-            CopySource::Query(query) if to => {
-                let rows = self.query(&SqlStatement::Query(query), parsed, "COPY").await?;
-                Ok(Response::CopyOut(rows, options))
-            }
-            CopySource::Query(_) => Err(Report::new(SqlState::SYNTAX_ERROR, "COPY FROM needs a table")),
-            CopySource::Table { table_name, columns } if to => {
-                let query = table_query(table_name, columns)?;
-                let rows = self.query(&SqlStatement::Query(Box::new(query)), parsed, "COPY").await?;
-                Ok(Response::CopyOut(rows, options))
-            }
-            CopySource::Table { table_name, columns } => {
-                let table = self.temp_table_name(&table_name, "COPY FROM")?;
-                let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
-                let names: Vec<String> = columns.iter().map(ident).collect();
-                let targets = target_columns(&table, &schema, &names)?;
-                let mut fill = vec![None; schema.fields().len()];
-                for (source, target) in targets.iter().enumerate() {
-                    fill[*target] = Some(source);
-                }
-                let columns: Arc<[Column]> = targets
-                    .iter()
-                    .map(|target| {
-                        let field = Arc::new(schema.field(*target).clone());
-                        Column { name: field.name().clone(), field, table_oid: 0, attribute: 0 }
-                    })
-                    .collect();
-                self.copy_target =
-                    Some(CopyTarget { table: table.clone(), fill, batches: Vec::new(), memory: self.temp_tables.reservation("COPY") });
-                Ok(Response::CopyIn(table, columns, options))
-            }
-        }
-    }
-
-    /// A batch of COPY's data.
-    pub(super) fn take_copied(&mut self, batch: RecordBatch) -> Result<(), Report> {
-        let Some(mut target) = self.copy_target.take() else {
-            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
-        };
-        let schema = Arc::clone(&self.temp_tables.get(&target.table)?.schema);
-        target.batches.push(fit(&batch, &target.table, &schema, Some(&target.fill))?);
-        let bytes = target.batches.last().map_or(0, RecordBatch::get_array_memory_size);
-        if target.memory.try_grow(bytes).is_err() || target.memory.size() > self.gateway.memory_per_query() {
-            return Err(Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("COPY's data does not fit the memory limit."));
-        }
-        self.copy_target = Some(target);
-        Ok(())
-    }
-
-    /// The end of COPY's data: rows become visible at once.
-    pub(super) fn finish_copy(&mut self) -> Result<u64, Report> {
-        let Some(target) = self.copy_target.take() else {
-            return Err(Report::new(SqlState::PROTOCOL_VIOLATION, "there is no COPY in progress"));
-        };
-        // The table takes its own share of what is given back here.
-        drop(target.memory);
-        self.temp_tables.append(&target.table, target.batches)
-    }
-
     /// `PREPARE name (types) AS …`.
     pub(super) async fn prepare_sql(
         &mut self,
@@ -385,8 +310,13 @@ pub(super) fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Quer
     Ok(query)
 }
 
+/// The same columns, each of which may be NULL.
+pub(super) fn nullable(schema: &Schema) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>()))
+}
+
 /// The columns of a table that a list names; all of them without a list.
-fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) -> Result<Vec<usize>, Report> {
+pub(super) fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) -> Result<Vec<usize>, Report> {
     if names.is_empty() {
         return Ok((0..schema.fields().len()).collect());
     }
@@ -444,7 +374,7 @@ fn checked_schema(fields: Vec<Field>) -> Result<SchemaRef, Report> {
 }
 
 /// A batch as rows of a table: cast, NULL where nothing fills a column. `fill` gives for each column of the table the batch's.
-fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
+pub(super) fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
         let source = match fill {

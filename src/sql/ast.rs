@@ -34,6 +34,8 @@ pub enum Statement {
     },
     /// `DECLARE`, `FETCH`, `MOVE`, `CLOSE`.
     Cursor(super::CursorStatement),
+    /// `COPY`.
+    Copy(Box<super::CopyStatement>),
     /// PostgreSQL's statement, by sqlparser.
     Sql(Box<sqlparser_ast::Statement>),
     /// A statement that PostgreSQL has, or that a feature store may be asked for, and that is not carried out: its name, for 0A000.

@@ -315,13 +315,18 @@ impl<'a> Cursor<'a> {
         if self.take(&["FROM"]) || self.take(&["IN"]) { Ok(()) } else { Err(self.unexpected().with_hint(format!("Write {usage}."))) }
     }
 
-    fn expect(&mut self, token: &Token) -> Result<()> {
+    pub(super) fn expect(&mut self, token: &Token) -> Result<()> {
         if self.parser.consume_token(token) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     /// A name: quoted, or any word that is not reserved.
     pub(super) fn name(&mut self) -> Result<Ident> {
         self.word(|word| !is_reserved(word))
+    }
+
+    /// A name where every word may be one.
+    pub(super) fn label(&mut self) -> Result<Ident> {
+        self.word(|_| true)
     }
 
     fn word(&mut self, allowed: impl FnOnce(&str) -> bool) -> Result<Ident> {
@@ -342,7 +347,7 @@ impl<'a> Cursor<'a> {
         let mut parts = vec![self.name()?];
         while parts.len() < 3 && self.parser.consume_token(&Token::Period) {
             // After a dot any word is a name.
-            parts.push(self.word(|_| true)?);
+            parts.push(self.label()?);
         }
         Ok(SourceName { parts })
     }
@@ -355,7 +360,7 @@ impl<'a> Cursor<'a> {
         Ok((self.parse_with(Parser::parse_data_type)?, position))
     }
 
-    fn string(&mut self) -> Result<String> {
+    pub(super) fn string(&mut self) -> Result<String> {
         let text = match &self.parser.peek_token_ref().token {
             Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) | Token::UnicodeStringLiteral(text) => text.clone(),
             Token::DollarQuotedString(text) => text.value.clone(),
@@ -366,7 +371,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `(item, …)`, at least one.
-    fn parenthesised<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn parenthesised<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         self.expect(&Token::LParen)?;
         let mut items = vec![item(self)?];
         while self.parser.consume_token(&Token::Comma) {
@@ -400,7 +405,7 @@ impl<'a> Cursor<'a> {
 
     /// `name = value`; a value is a string, a number, or a word in lower case.
     fn setting(&mut self) -> Result<(Ident, String)> {
-        let name = self.word(|_| true)?;
+        let name = self.label()?;
         self.expect(&Token::Eq)?;
         let negative = self.parser.consume_token(&Token::Minus);
         let value = match &self.parser.peek_token_ref().token {

@@ -18,6 +18,7 @@ impl Display for Statement {
             Self::Describe(describe) => describe.fmt(f),
             Self::Refresh { view } => write!(f, "REFRESH FEATURE VIEW {view}"),
             Self::Cursor(cursor) => cursor.fmt(f),
+            Self::Copy(copy) => copy.fmt(f),
             Self::Sql(statement) => statement.fmt(f),
             Self::NotSupported { name, .. } => f.write_str(name),
         }

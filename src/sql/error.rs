@@ -63,6 +63,18 @@ pub enum SqlError {
         /// For example `SCROLL and NO SCROLL`.
         pair: &'static str,
     },
+    /// `WHERE` behind a COPY that sends.
+    #[error("WHERE clause not allowed with COPY TO")]
+    NotWithCopyTo {
+        /// Where it stands.
+        position: usize,
+    },
+    /// `COPY (INSERT …)`.
+    #[error("COPY of a statement that changes rows is not supported")]
+    CopyOfEffect {
+        /// Where it stands.
+        position: usize,
+    },
     /// A name stands twice in `TAGS (…)` or `WITH (…)`.
     #[error("{clause} names \"{name}\" twice")]
     RepeatedName {
@@ -150,7 +162,9 @@ impl ReportError for SqlError {
             | Self::RepeatedClause { .. }
             | Self::RepeatedName { .. }
             | Self::MissingClause { .. }
+            | Self::NotWithCopyTo { .. }
             | Self::NotOneQuery { .. } => SqlState::SYNTAX_ERROR,
+            Self::CopyOfEffect { .. } => SqlState::FEATURE_NOT_SUPPORTED,
             Self::NoSuchParameter { .. } => SqlState::UNDEFINED_PARAMETER,
             Self::ConflictingOptions { .. } => SqlState::INVALID_CURSOR_DEFINITION,
             Self::NumberOutOfRange { .. } => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
@@ -174,6 +188,8 @@ impl ReportError for SqlError {
             | Self::RepeatedClause { .. }
             | Self::RepeatedName { .. }
             | Self::ConflictingOptions { .. }
+            | Self::NotWithCopyTo { .. }
+            | Self::CopyOfEffect { .. }
             | Self::NumberOutOfRange { .. }
             | Self::MalformedInterval { .. }
             | Self::IntervalOutOfRange { .. } => None,
@@ -200,6 +216,8 @@ impl ReportError for SqlError {
             | Self::NumberOutOfRange { position, .. }
             | Self::MalformedInterval { position, .. }
             | Self::IntervalOutOfRange { position, .. }
+            | Self::NotWithCopyTo { position }
+            | Self::CopyOfEffect { position }
             | Self::NotOneQuery { position } => Some(*position),
             Self::TooComplex { position } => *position,
             Self::TooLong { .. } | Self::ConflictingOptions { .. } => None,

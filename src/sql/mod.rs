@@ -6,6 +6,7 @@
 
 mod ast;
 mod constants;
+mod copy;
 mod cursors;
 mod definitions;
 mod dialect;
@@ -22,6 +23,7 @@ pub use ast::{
     Show, SourceClause, SourceName, Statement, StatementText, WithOption,
 };
 pub use constants::{without_constants, without_passwords};
+pub use copy::{CopyOption, CopySource, CopyStatement, CopyValue};
 pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};
 pub use error::SqlError;
 pub use parser::{parse, parse_entity_query, parse_type};

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{self as sqlparser_ast, TableFactor, TableV
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use super::copy;
 use super::cursors;
 use super::definitions::{self, Cursor};
 use super::dialect::FeatgresDialect;
@@ -166,6 +167,9 @@ fn parse_statement(statement: &StatementTokens<'_>) -> Result<Statement, SqlErro
         return Ok(definition);
     }
     if let Some(statement) = cursors::parse(&mut cursor)? {
+        return Ok(statement);
+    }
+    if let Some(statement) = copy::parse(&mut cursor)? {
         return Ok(statement);
     }
     let mut tree = cursor.parse_with(Parser::parse_statement)?;

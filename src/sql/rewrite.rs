@@ -6,7 +6,6 @@
 //!   then holds `TableVersion::VersionAsOf` and `TableVersion::TimestampAsOf`. The engine's own planner drops table
 //!   versions silently: whoever plans must read them from the tree.
 //! - `CREATE TABLE t (a, b) AS …` gets types that are not looked at.
-//! - `FORCE_QUOTE *` in COPY's options becomes a list of one column of that name, which no other option has.
 //! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
 
 use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
@@ -142,9 +141,6 @@ fn utility(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) -> usize {
         tokens.len()
     } else if starts(&["CREATE"]) {
         create_table_as(tokens, out)
-    } else if starts(&["COPY"]) {
-        copy(tokens, out);
-        tokens.len()
     } else {
         0
     }
@@ -187,40 +183,4 @@ fn without_deferrable(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
         kept.pop_if(|before| before.token == Token::Comma);
     }
     kept
-}
-
-/// `COPY`: its query, and booleans of its options in the spelling that sqlparser knows.
-fn copy(tokens: &[TokenWithSpan], out: &mut Vec<TokenWithSpan>) {
-    let mut depth = 0_usize;
-    for (index, token) in tokens.iter().enumerate() {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        let before = index.checked_sub(1).and_then(|before| tokens.get(before));
-        let is_flag = depth == 1 && (is_word(before, "HEADER") || is_word(before, "FREEZE"));
-        let flag = match &token.token {
-            Token::Word(word) if word.value.eq_ignore_ascii_case("on") => Some("TRUE"),
-            Token::Word(word) if word.value.eq_ignore_ascii_case("off") => Some("FALSE"),
-            Token::Number(digits, _) if digits == "1" => Some("TRUE"),
-            Token::Number(digits, _) if digits == "0" => Some("FALSE"),
-            _ => None,
-        };
-        match flag {
-            Some(flag) if is_flag => out.push(word(flag, token.span)),
-            _ if is_word(Some(token), "TABLE")
-                && matches!(before, Some(TokenWithSpan { token: Token::LParen, .. }))
-                && names_table(tokens.get(index + 1)) =>
-            {
-                let span = token.span;
-                out.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
-            }
-            _ if token.token == Token::Mul && is_word(before, "FORCE_QUOTE") => {
-                let star = Token::Word(Word { value: "*".to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword });
-                out.extend([Token::LParen, star, Token::RParen].map(|part| TokenWithSpan { token: part, span: token.span }));
-            }
-            _ => out.push(token.clone()),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! COPY's binary format: a signature, flags, an extension to skip, rows of counted fields, a trailer of -1.
 
-use super::reader::{Found, malformed};
+use super::reader::{Found, Record, malformed};
 use crate::error::Report;
 use crate::wire::frame::Body;
 
@@ -13,30 +13,48 @@ const HEADER: usize = 19;
 pub(super) struct BinaryRecords {
     columns: usize,
     begun: bool,
+    /// The column that is being read.
+    column: Option<usize>,
 }
 
 impl BinaryRecords {
     pub(super) fn new(columns: usize) -> Self {
-        Self { columns, begun: false }
+        Self { columns, begun: false, column: None }
+    }
+
+    /// Whether the header was read.
+    pub(super) fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// The column that is being read.
+    pub(super) fn column(&self) -> Option<usize> {
+        self.column
     }
 
     /// The header, then the next row.
     pub(super) fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
-        let missing = |last: bool| if last { Err(malformed("unexpected EOF in COPY data")) } else { Ok(Found::More) };
+        self.column = None;
         if !self.begun {
             let known = bytes.len().min(SIGNATURE.len());
             if bytes[..known] != SIGNATURE[..known] || (last && known < SIGNATURE.len()) {
                 return Err(malformed("COPY file signature not recognized"));
             }
-            let Some(header) = bytes.get(SIGNATURE.len()..HEADER) else { return missing(last) };
-            let flags = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
-            let extension = i32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+            let missing = |what: &str| if last { Err(malformed(format!("invalid COPY file header ({what})"))) } else { Ok(Found::More) };
+            let number = |at: usize| bytes.get(at..at + 4).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+            let Some(flags) = number(SIGNATURE.len()) else { return missing("missing flags") };
+            if flags & (1 << 16) != 0 {
+                return Err(malformed("invalid COPY file header (WITH OIDS)"));
+            }
             if flags >> 16 != 0 {
                 return Err(malformed("unrecognized critical flags in COPY file header"));
             }
-            let extension = usize::try_from(extension).map_err(|_| malformed("invalid COPY file header (missing length)"))?;
+            let Some(extension) = number(SIGNATURE.len() + 4) else { return missing("missing length") };
+            let Ok(extension) = usize::try_from(extension as i32) else {
+                return Err(malformed("invalid COPY file header (missing length)"));
+            };
             if bytes.len() < HEADER + extension {
-                return missing(last);
+                return missing("wrong length");
             }
             self.begun = true;
             return self.row(bytes, HEADER + extension, last);
@@ -44,53 +62,50 @@ impl BinaryRecords {
         self.row(bytes, 0, last)
     }
 
-    fn row(&self, bytes: &[u8], skip: usize, last: bool) -> Result<Found, Report> {
+    fn row(&mut self, bytes: &[u8], skip: usize, last: bool) -> Result<Found, Report> {
         let mut body = Body::new(&bytes[skip..]);
         let left = |body: &mut Body<'_>| bytes.len() - body.rest().len();
-        let more = |at_start: bool| match (last, at_start) {
-            // Without a trailer the data may end between rows.
-            (true, true) | (false, _) => Ok(Found::More),
-            (true, false) => Err(malformed("unexpected EOF in COPY data")),
-        };
         let Ok(count) = body.i16() else {
-            if skip > 0 {
-                return Ok(Found::Skip(skip));
-            }
-            return more(bytes.is_empty());
+            // Without a trailer the data may end between rows, and PostgreSQL overlooks half of a row's count.
+            return Ok(if skip > 0 { Found::Skip(skip) } else { Found::More });
         };
         if count == -1 {
-            let used = left(&mut body);
-            if used < bytes.len() {
+            if left(&mut body) < bytes.len() {
                 return Err(malformed("received copy data after EOF marker"));
             }
-            return Ok(Found::End(used));
+            return Ok(Found::End);
         }
         if usize::try_from(count).ok() != Some(self.columns) {
             return Err(malformed(format!("row field count is {count}, expected {}", self.columns)));
         }
         // Looked at first and copied when the row is whole: a row that comes in many pieces is looked at as often.
         let mut fields = Vec::with_capacity(self.columns);
-        for _ in 0..self.columns {
+        for column in 0..self.columns {
+            self.column = Some(column);
             let mut length = body;
             match length.i32() {
                 Ok(-1) | Ok(0..) => {}
                 Ok(_) => return Err(malformed("invalid field size")),
-                Err(_) => return self.unfinished(skip, more(false)),
+                Err(_) => return self.unfinished(skip, last),
             }
             match body.counted() {
                 Ok(field) => fields.push(field),
-                Err(_) => return self.unfinished(skip, more(false)),
+                Err(_) => return self.unfinished(skip, last),
             }
         }
+        self.column = None;
         let used = left(&mut body);
-        Ok(Found::Record(fields.into_iter().map(|field| field.map(<[u8]>::to_vec)).collect(), used))
+        let fields = fields.into_iter().map(|field| field.map(<[u8]>::to_vec)).collect();
+        Ok(Found::Record(Record { fields, line: 0, used, more_lines: 0 }))
     }
 
     /// A row that is not all there; the header before it is done with all the same.
-    fn unfinished(&self, skip: usize, more: Result<Found, Report>) -> Result<Found, Report> {
-        match more {
-            Ok(_) if skip > 0 => Ok(Found::Skip(skip)),
-            other => other,
+    fn unfinished(&mut self, skip: usize, last: bool) -> Result<Found, Report> {
+        if last {
+            return Err(malformed("unexpected EOF in COPY data"));
         }
+        // More is to come, and what is said meanwhile is not about this column.
+        self.column = None;
+        Ok(if skip > 0 { Found::Skip(skip) } else { Found::More })
     }
 }

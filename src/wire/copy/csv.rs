@@ -1,6 +1,7 @@
 //! COPY's csv format: a record may span lines inside quotes; an unquoted NULL string is NULL, a quoted one is text.
 
-use super::reader::{Fields, Found, malformed};
+use super::line_ends::{LineEnd, Mark, end_mark};
+use super::reader::{Fields, Found, Record, malformed};
 use crate::error::Report;
 use crate::session::CopyOptions;
 
@@ -10,10 +11,14 @@ pub(super) struct CsvRecords {
     quote: u8,
     escape: u8,
     null: Vec<u8>,
-    header: bool,
-    /// How far the buffer was searched for the record's end, and whether that was inside quotes.
+    ends: LineEnd,
+    /// How far the buffer was searched for the record's end, and what was seen up to there.
     searched: usize,
     quoted: bool,
+    /// An escape that is not the quote itself stood last, inside quotes: what follows is hidden by it.
+    escaped: bool,
+    /// Lines that ended inside quotes.
+    inside: u64,
 }
 
 impl CsvRecords {
@@ -23,49 +28,65 @@ impl CsvRecords {
             quote: options.quote,
             escape: options.escape,
             null: options.null.clone().into_bytes(),
-            header: options.header,
+            ends: LineEnd::Unknown,
             searched: 0,
             quoted: false,
+            escaped: false,
+            inside: 0,
         }
+    }
+
+    /// Lines of the record that is being read, beyond its first.
+    pub(super) fn inside(&self) -> u64 {
+        self.inside
     }
 
     /// The next record.
     pub(super) fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
         let mut at = self.searched;
-        let end = loop {
-            match bytes.get(at) {
-                Some(b'\n') if !self.quoted => break at,
-                // An escape that is not the quote itself hides the next byte, if that is special.
-                Some(byte) if self.quoted && *byte == self.escape && self.escape != self.quote => match bytes.get(at + 1) {
-                    Some(next) => at += if *next == self.quote || *next == self.escape { 2 } else { 1 },
-                    None if last => at += 1,
-                    None => {
-                        self.searched = at;
-                        return Ok(Found::More);
-                    }
-                },
-                Some(byte) => {
-                    self.quoted ^= *byte == self.quote;
-                    at += 1;
+        let (end, used) = loop {
+            let Some(&byte) = bytes.get(at) else {
+                if last && !bytes.is_empty() {
+                    break (at, at);
                 }
-                None if last && self.quoted => return Err(malformed("unterminated CSV quoted field")),
-                None if last && !bytes.is_empty() => break bytes.len(),
-                None => {
-                    self.searched = at;
-                    return Ok(Found::More);
+                return Ok(self.more(at));
+            };
+            if !self.quoted && matches!(byte, b'\n' | b'\r') {
+                match self.ends.at(bytes, at, last, true)? {
+                    Some(length) => break (at, at + length),
+                    None => return Ok(self.more(at)),
                 }
             }
+            if at == 0 && byte == b'\\' {
+                match bytes.get(1) {
+                    None if !last => return Ok(self.more(at)),
+                    Some(b'.') => match end_mark(self.ends, bytes, at, last, true)? {
+                        Mark::More => return Ok(self.more(at)),
+                        Mark::End => return Ok(Found::End),
+                        Mark::Data => {}
+                    },
+                    _ => {}
+                }
+            }
+            // A quote that is its own escape is a switch: doubled, it is switched twice.
+            let is_escape = byte == self.escape && self.escape != self.quote;
+            self.escaped ^= self.quoted && is_escape;
+            self.quoted ^= byte == self.quote && !self.escaped;
+            self.escaped &= is_escape;
+            self.inside += u64::from(self.quoted && byte == self.ends.counted());
+            at += 1;
         };
-        (self.searched, self.quoted) = (0, false);
-        let used = (end + 1).min(bytes.len());
-        let record = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
-        if std::mem::take(&mut self.header) {
-            return Ok(Found::Skip(used));
+        let (unterminated, more_lines) = (self.quoted, self.inside);
+        (self.searched, self.quoted, self.escaped, self.inside) = (0, false, false, 0);
+        if unterminated {
+            return Ok(Found::Malformed(malformed("unterminated CSV quoted field"), end, more_lines));
         }
-        if record == b"\\." {
-            return Ok(Found::End(used));
-        }
-        Ok(Found::Record(self.fields(record), used))
+        Ok(Found::Record(Record { fields: self.fields(&bytes[..end]), line: end, used, more_lines }))
+    }
+
+    fn more(&mut self, at: usize) -> Found {
+        self.searched = at;
+        Found::More
     }
 
     fn fields(&self, record: &[u8]) -> Fields {

@@ -7,6 +7,7 @@
 
 mod binary;
 mod csv;
+mod line_ends;
 mod reader;
 mod text;
 mod writer;
@@ -73,7 +74,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             match frame.tag {
                 b'd' => {
                     let data = frame.body?;
-                    reader.push(&data);
+                    reader.push(&data)?;
                     while let Some(batch) = reader.next_batch(false)? {
                         self.socket.guard(&self.interrupt, deadline, self.session.copy_in(batch)).await??;
                     }

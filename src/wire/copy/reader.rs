@@ -10,11 +10,11 @@ use super::binary::BinaryRecords;
 use super::csv::CsvRecords;
 use super::text::TextRecords;
 use crate::error::{Report, SqlState, null_in_column};
-use crate::pg_format::decode::{Value, build, parse};
+use crate::pg_format::decode::{Value, build, parse, utf8};
 use crate::pg_format::encode::Format;
 use crate::pg_format::reading::Reading;
 use crate::pg_type::PgType;
-use crate::session::{Column, CopyFormat, CopyOptions};
+use crate::session::{Column, CopyFormat, CopyHeader, CopyOptions};
 
 /// A batch is handed on when it has this many rows …
 const BATCH_ROWS: usize = 8_192;
@@ -22,20 +22,34 @@ const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 1 << 20;
 /// A record of more bytes than this is refused.
 const MAX_RECORD: usize = 256 << 20;
-/// The characters of a bad value that an error shows.
+/// The bytes of a bad value or line that an error shows.
 const SHOWN: usize = 100;
 
 /// One record's fields: none is NULL.
 pub(super) type Fields = Vec<Option<Vec<u8>>>;
 
+/// One record.
+pub(super) struct Record {
+    /// Its fields.
+    pub(super) fields: Fields,
+    /// The bytes of its line, for errors; of a binary one, none.
+    pub(super) line: usize,
+    /// The bytes it took, with the line's end.
+    pub(super) used: usize,
+    /// Lines beyond its first that it went over.
+    pub(super) more_lines: u64,
+}
+
 /// What a look at the buffer found.
 pub(super) enum Found {
-    /// A record and the bytes it took.
-    Record(Fields, usize),
-    /// Bytes without a record: a header.
+    /// A record.
+    Record(Record),
+    /// A line that is none, so many bytes long, with so many lines in it.
+    Malformed(Report, usize, u64),
+    /// Bytes without a record: binary's header.
     Skip(usize),
     /// The end, by a marker in the data.
-    End(usize),
+    End,
     /// Not enough.
     More,
 }
@@ -44,11 +58,23 @@ pub(super) enum Found {
 trait Records: Send {
     /// Looks for the next record at the start of the bytes; `last` if no more will come.
     fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report>;
+    /// Lines of an unfinished record beyond its first.
+    fn inside(&self) -> u64 {
+        0
+    }
+    /// Whether what precedes the first record was read: there are no lines before.
+    fn begun(&self) -> bool {
+        true
+    }
+    /// The column that is being read, if an error is about one.
+    fn column(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl Records for TextRecords {
     fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
-        Ok(TextRecords::next(self, bytes, last))
+        TextRecords::next(self, bytes, last)
     }
 }
 
@@ -56,11 +82,20 @@ impl Records for CsvRecords {
     fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
         CsvRecords::next(self, bytes, last)
     }
+    fn inside(&self) -> u64 {
+        CsvRecords::inside(self)
+    }
 }
 
 impl Records for BinaryRecords {
     fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
         BinaryRecords::next(self, bytes, last)
+    }
+    fn begun(&self) -> bool {
+        BinaryRecords::begun(self)
+    }
+    fn column(&self) -> Option<usize> {
+        BinaryRecords::column(self)
     }
 }
 
@@ -80,6 +115,12 @@ pub(in crate::wire) struct CopyReader {
     rows: u64,
     line: u64,
     ended: bool,
+    /// The first line is names, yet to be read.
+    header: CopyHeader,
+    null: String,
+    /// For each column.
+    force_not_null: Vec<bool>,
+    force_null: Vec<bool>,
 }
 
 /// An error of the data's form.
@@ -87,11 +128,17 @@ pub(super) fn malformed(message: impl Into<String>) -> Report {
     Report::new(SqlState::BAD_COPY_FILE_FORMAT, message)
 }
 
-/// The fields of a line, for an error about all of it.
-fn shown_record(fields: &Fields) -> String {
-    let texts: Vec<_> = fields.iter().map(|field| field.as_deref().map_or("\\N".into(), String::from_utf8_lossy)).collect();
-    let line = texts.join("\t");
-    format!(": \"{}\"", line.chars().take(SHOWN).collect::<String>())
+/// As much of a text as an error shows.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    if text.len() <= SHOWN {
+        return text.into_owned();
+    }
+    let mut end = SHOWN;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", &text[..end])
 }
 
 impl CopyReader {
@@ -103,7 +150,12 @@ impl CopyReader {
             CopyFormat::Csv => Box::new(CsvRecords::new(&options)),
             CopyFormat::Binary => Box::new(BinaryRecords::new(columns.len())),
         };
-        let fields: Vec<Arc<Field>> = columns.iter().map(|column| Arc::clone(&column.field)).collect();
+        let field = |column: &Column| match options.filtered {
+            true => Arc::new(column.field.as_ref().clone().with_nullable(true)),
+            false => Arc::clone(&column.field),
+        };
+        let fields: Vec<Arc<Field>> = columns.iter().map(field).collect();
+        let flags = |forced: &[usize]| (0..columns.len()).map(|column| forced.contains(&column)).collect();
         Self {
             table: table.to_owned(),
             records,
@@ -118,6 +170,10 @@ impl CopyReader {
             rows: 0,
             line: 0,
             ended: false,
+            header: options.header,
+            force_not_null: flags(&options.force_not_null),
+            force_null: flags(&options.force_null),
+            null: options.null,
         }
     }
 
@@ -127,11 +183,14 @@ impl CopyReader {
     }
 
     /// Takes a message's bytes.
-    pub(in crate::wire) fn push(&mut self, data: &[u8]) {
-        // What follows the end marker does not count, and is not kept.
+    pub(in crate::wire) fn push(&mut self, data: &[u8]) -> Result<(), Report> {
         if !self.ended {
             self.input.extend_from_slice(data);
+        } else if self.format == Format::Binary && !data.is_empty() {
+            return Err(self.at_next_line(malformed("received copy data after EOF marker")));
         }
+        // What follows the end mark of a text does not count, and is not kept.
+        Ok(())
     }
 
     /// The next full batch; of the last bytes, any batch.
@@ -142,23 +201,36 @@ impl CopyReader {
                     let message = format!("a record of COPY data exceeds {MAX_RECORD} bytes");
                     return Err(self.at_next_line(Report::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)));
                 }
-                Found::More if last => self.ended = true,
-                Found::More => return Ok(None),
-                Found::Skip(used) => {
-                    // A header line counts as one; a binary header is none.
-                    self.line += u64::from(self.format == Format::Text);
-                    self.input.advance(used);
+                Found::More if last => {
+                    self.ended = true;
+                    if self.header == CopyHeader::Match {
+                        // Nothing at all is a line without names.
+                        self.line += 1;
+                        let nothing = vec![(!self.null.is_empty()).then(Vec::new)];
+                        self.check_header(&nothing).map_err(|report| self.at_line(report, 0))?;
+                    }
                 }
-                Found::End(used) => {
-                    self.input.advance(used);
+                Found::More => return Ok(None),
+                Found::Skip(used) => self.input.advance(used),
+                Found::End => {
                     self.input.clear();
                     self.ended = true;
                 }
-                Found::Record(fields, used) => {
-                    self.line += 1;
-                    self.take(fields)?;
+                Found::Malformed(report, line, more_lines) => {
+                    self.line += 1 + more_lines;
+                    return Err(self.at_line(report, line));
+                }
+                Found::Record(Record { fields, line, used, more_lines }) => {
+                    self.line += 1 + more_lines;
+                    match std::mem::replace(&mut self.header, CopyHeader::None) {
+                        CopyHeader::None => {
+                            self.take(fields, line, used)?;
+                            self.bytes += used;
+                        }
+                        CopyHeader::Line => {}
+                        CopyHeader::Match => self.check_header(&fields).map_err(|report| self.at_line(report, line))?,
+                    }
                     self.input.advance(used);
-                    self.bytes += used;
                 }
             }
         }
@@ -167,41 +239,85 @@ impl CopyReader {
 
     /// An error that is about the line after the last one that was taken.
     pub(in crate::wire) fn at_next_line(&self, report: Report) -> Report {
-        report.context(format!("COPY {}, line {}", self.table, self.line + 1))
+        if !self.records.begun() {
+            return report;
+        }
+        let line = self.line + 1 + self.records.inside();
+        match self.records.column().and_then(|column| self.columns.get(column)) {
+            Some((name, _)) => report.context(format!("COPY {}, line {line}, column {name}", self.table)),
+            None => report.context(format!("COPY {}, line {line}", self.table)),
+        }
+    }
+
+    /// An error about the whole of the line that was found last, of so many bytes.
+    fn at_line(&self, report: Report, length: usize) -> Report {
+        let context = format!("COPY {}, line {}", self.table, self.line);
+        match self.format {
+            Format::Text => report.context(format!("{context}: \"{}\"", shown(&self.input[..length]))),
+            Format::Binary => report.context(context),
+        }
+    }
+
+    /// Whether the first line's names are the columns'.
+    fn check_header(&self, fields: &Fields) -> Result<(), Report> {
+        let (got, expected) = (fields.len(), self.columns.len());
+        if got != expected {
+            return Err(malformed(format!("wrong number of fields in header line: got {got}, expected {expected}")));
+        }
+        for (index, (field, (name, _))) in fields.iter().zip(&self.columns).enumerate() {
+            let got = match field {
+                Some(field) if field == name.as_bytes() => continue,
+                Some(field) => format!("\"{}\"", String::from_utf8_lossy(field)),
+                None => format!("null value (\"{}\")", self.null),
+            };
+            let number = index + 1;
+            return Err(malformed(format!("column name mismatch in header line field {number}: got {got}, expected \"{name}\"")));
+        }
+        Ok(())
     }
 
     /// A record's values, each of its column's type.
-    fn take(&mut self, fields: Fields) -> Result<(), Report> {
-        let (line, table) = (self.line, &self.table);
-        if fields.len() > self.columns.len() {
-            return Err(
-                malformed("extra data after last expected column").context(format!("COPY {table}, line {line}{}", shown_record(&fields)))
-            );
-        }
-        if let Some((name, _)) = self.columns.get(fields.len()) {
-            let context = format!("COPY {table}, line {line}{}", shown_record(&fields));
-            return Err(malformed(format!("missing data for column \"{name}\"")).context(context));
+    fn take(&mut self, fields: Fields, length: usize, used: usize) -> Result<(), Report> {
+        let (line, given) = (self.line, fields.len());
+        if given > self.columns.len() {
+            return Err(self.at_line(malformed("extra data after last expected column"), length));
         }
         // Every field is read before the record is looked at, as in PostgreSQL.
-        let missing = fields.iter().zip(self.schema.fields()).position(|(field, column)| field.is_none() && !column.is_nullable());
-        let missing = missing.map(|index| {
-            let context = format!("COPY {table}, line {line}{}", shown_record(&fields));
-            null_in_column(table, &self.columns[index].0).context(context)
-        });
-        for ((field, (name, pg_type)), values) in fields.into_iter().zip(&self.columns).zip(&mut self.values) {
-            values.push(match field {
+        let mut missing = None;
+        for (index, field) in fields.into_iter().enumerate() {
+            let (name, pg_type) = &self.columns[index];
+            let field = match field {
+                None if self.force_not_null[index] => Some(self.null.clone().into_bytes()),
+                Some(bytes) if self.force_null[index] && bytes == self.null.as_bytes() => None,
+                other => other,
+            };
+            let value = match field {
                 None => Value::Null,
                 Some(bytes) => parse(*pg_type, self.format, &bytes, self.reading).map_err(|report| {
-                    let shown: String = match self.format {
-                        Format::Text => format!(": \"{}\"", String::from_utf8_lossy(&bytes).chars().take(SHOWN).collect::<String>()),
+                    if self.format == Format::Text && report.sqlstate == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
+                        // PostgreSQL looks at the bytes of the lines first, and at what escapes make of them before any value.
+                        return match utf8(&self.input[..used]) {
+                            Ok(_) => self.at_line(report, length),
+                            Err(raw) => raw.context(format!("COPY {}, line {line}", self.table)),
+                        };
+                    }
+                    let value = match self.format {
+                        Format::Text => format!(": \"{}\"", shown(&bytes)),
                         Format::Binary => String::new(),
                     };
-                    report.context(format!("COPY {table}, line {line}, column {name}{shown}"))
+                    report.context(format!("COPY {}, line {line}, column {name}{value}", self.table))
                 })?,
-            });
+            };
+            if matches!(value, Value::Null) && !self.schema.field(index).is_nullable() {
+                missing.get_or_insert(index);
+            }
+            self.values[index].push(value);
         }
-        if let Some(report) = missing {
-            return Err(report);
+        if let Some((name, _)) = self.columns.get(given) {
+            return Err(self.at_line(malformed(format!("missing data for column \"{name}\"")), length));
+        }
+        if let Some(index) = missing {
+            return Err(self.at_line(null_in_column(&self.table, &self.columns[index].0), length));
         }
         self.gathered += 1;
         self.rows += 1;

@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Field};
 
 use super::*;
+use crate::session::CopyHeader;
 
 fn columns(types: &[DataType]) -> Vec<Column> {
     let column = |(index, data_type): (usize, &DataType)| {
@@ -17,16 +18,7 @@ fn columns(types: &[DataType]) -> Vec<Column> {
 }
 
 fn options(format: CopyFormat) -> CopyOptions {
-    let csv = format == CopyFormat::Csv;
-    CopyOptions {
-        format,
-        delimiter: if csv { b',' } else { b'\t' },
-        null: if csv { String::new() } else { "\\N".into() },
-        header: false,
-        quote: b'"',
-        escape: b'"',
-        force_quote_all: false,
-    }
+    CopyOptions::of(format)
 }
 
 /// What is read of two columns of text that come in these pieces.
@@ -45,7 +37,7 @@ fn texts(options: &CopyOptions, pieces: &[&[u8]]) -> Result<Vec<[Option<String>;
     };
     let mut all = || {
         for piece in pieces {
-            reader.push(piece);
+            reader.push(piece)?;
             take(&mut reader, false)?;
         }
         take(&mut reader, true)
@@ -66,17 +58,24 @@ fn same_however_cut(options: &CopyOptions, data: &[u8], wanted: &[[Option<&str>;
 
 #[test]
 fn text_has_backslashes() {
-    let data = b"a\\tb\\\\\\n\t\\N\n\\101\\x4a\\x4\\q\t\n\\\n\tline\\r\r\nlast\t\\\\N\n\\.\nignored\n";
+    let data = b"a\\tb\\\\\\n\t\\N\n\\101\\x4a\\x4\\q\t\n\\\n\tline\\r\nlast\t\\\\N\n\\.\nignored\n";
     let wanted = [[Some("a\tb\\\n"), None], [Some("AJ\u{4}q"), Some("")], [Some("\n"), Some("line\r")], [Some("last"), Some("\\N")]];
     same_however_cut(&options(CopyFormat::Text), data, &wanted);
 }
 
 #[test]
 fn csv_has_quotes() {
-    let data = b"1,\"a\"\"b\nc, d\"\r\n\"\",\nx\"y\"z,\"\\.\"\nlast,one";
+    let data = b"1,\"a\"\"b\nc, d\"\n\"\",\nx\"y\"z,\"\\.\"\nlast,one";
     let wanted = [[Some("1"), Some("a\"b\nc, d")], [Some(""), None], [Some("xyz"), Some("\\.")], [Some("last"), Some("one")]];
     same_however_cut(&options(CopyFormat::Csv), data, &wanted);
-    let other = CopyOptions { delimiter: b';', quote: b'\'', escape: b'\\', null: "NULL".into(), header: true, ..options(CopyFormat::Csv) };
+    let other = CopyOptions {
+        delimiter: b';',
+        quote: b'\'',
+        escape: b'\\',
+        null: "NULL".into(),
+        header: CopyHeader::Line,
+        ..options(CopyFormat::Csv)
+    };
     let data = b"a;b\nNULL;'NULL'\n'it\\'s';'\\\\\\x'\n";
     same_however_cut(&other, data, &[[None, Some("NULL")], [Some("it's"), Some("\\\\x")]]);
 }
@@ -121,4 +120,42 @@ fn a_large_record_in_many_pieces_is_not_copied_for_each() {
     let rows = texts(&options(CopyFormat::Binary), &pieces).unwrap();
     assert_eq!(rows[0].each_ref().map(|value| value.as_ref().map(String::len)), [Some(16 << 20), Some(16_000)]);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn all_lines_end_alike() {
+    let wanted = [[Some("1"), Some("a")], [Some("2"), Some("b")]];
+    for end in ["\n", "\r", "\r\n"] {
+        let lines = |delimiter: &str, mark: &str| format!("1{delimiter}a{end}2{delimiter}b{end}{mark}");
+        same_however_cut(&options(CopyFormat::Text), lines("\t", "").as_bytes(), &wanted);
+        same_however_cut(&options(CopyFormat::Csv), lines(",", "").as_bytes(), &wanted);
+        same_however_cut(&options(CopyFormat::Text), lines("\t", &format!("\\.{end}3")).as_bytes(), &wanted);
+        same_however_cut(&options(CopyFormat::Csv), lines(",", &format!("\\.{end}3")).as_bytes(), &wanted);
+        same_however_cut(&options(CopyFormat::Text), format!("1\ta{end}2\tb\\.{end}3").as_bytes(), &wanted);
+    }
+    let refused = |format: CopyFormat, data: &[u8]| {
+        let whole = texts(&options(format), &[data]);
+        assert_eq!(whole, texts(&options(format), &data.chunks(1).collect::<Vec<_>>()));
+        whole.unwrap_err()
+    };
+    for (data, what) in [
+        ("1\ta\n2\tb\r\n", "carriage return"),
+        ("1\ta\r2\tb\n", "newline"),
+        ("1\ta\r\n2\tb\n", "newline"),
+        ("1\ta\r\n2\tb\r3\tc", "carriage return"),
+    ] {
+        assert_eq!(refused(CopyFormat::Text, data.as_bytes()), format!("22P04 literal {what} found in data"));
+        assert_eq!(refused(CopyFormat::Csv, data.replace('\t', ",").as_bytes()), format!("22P04 unquoted {what} found in data"));
+    }
+    for data in ["1\ta\n\\.x", "1\ta\n\\.", "1\ta\r\n\\.x"] {
+        assert_eq!(refused(CopyFormat::Text, data.as_bytes()), "22P04 end-of-copy marker corrupt");
+    }
+    for (format, data) in [
+        (CopyFormat::Text, "1\ta\n\\.\r\n"),
+        (CopyFormat::Text, "1\ta\r\\.\n"),
+        (CopyFormat::Text, "1\ta\r\n\\.\n"),
+        (CopyFormat::Csv, "1,a\n\\.\r\n"),
+    ] {
+        assert_eq!(refused(format, data.as_bytes()), "22P04 end-of-copy marker does not match previous newline style");
+    }
 }

@@ -1,54 +1,69 @@
 //! COPY's text format: a line per record, backslashes before what would be taken for structure.
 
-use super::reader::Found;
+use super::line_ends::{LineEnd, Mark, end_mark};
+use super::reader::{Fields, Found, Record};
+use crate::error::Report;
 use crate::session::CopyOptions;
 
 /// Splits lines and fields.
 pub(super) struct TextRecords {
     delimiter: u8,
     null: Vec<u8>,
-    header: bool,
+    ends: LineEnd,
     /// How far the buffer was searched for the line's end.
     searched: usize,
+    /// The end mark stood behind other data of its line.
+    ended: bool,
 }
 
 impl TextRecords {
     pub(super) fn new(options: &CopyOptions) -> Self {
-        Self { delimiter: options.delimiter, null: options.null.clone().into_bytes(), header: options.header, searched: 0 }
+        Self { delimiter: options.delimiter, null: options.null.clone().into_bytes(), ends: LineEnd::Unknown, searched: 0, ended: false }
     }
 
     /// The next line.
-    pub(super) fn next(&mut self, bytes: &[u8], last: bool) -> Found {
+    pub(super) fn next(&mut self, bytes: &[u8], last: bool) -> Result<Found, Report> {
+        if self.ended {
+            return Ok(Found::End);
+        }
         let mut at = self.searched;
-        let end = loop {
+        let (end, used) = loop {
             match bytes.get(at) {
-                Some(b'\n') => break at,
-                // Whatever is behind a backslash is data, a newline too.
-                Some(b'\\') if at + 1 < bytes.len() => at += 2,
-                Some(b'\\') if !last => {
-                    self.searched = at;
-                    return Found::More;
-                }
+                Some(b'\n' | b'\r') => match self.ends.at(bytes, at, last, false)? {
+                    Some(length) => break (at, at + length),
+                    None => return Ok(self.more(at)),
+                },
+                Some(b'\\') => match bytes.get(at + 1) {
+                    Some(b'.') => match end_mark(self.ends, bytes, at, last, false)? {
+                        Mark::More => return Ok(self.more(at)),
+                        Mark::End if at == 0 => return Ok(Found::End),
+                        Mark::End | Mark::Data => {
+                            self.ended = true;
+                            break (at, at);
+                        }
+                    },
+                    // Whatever is behind a backslash is data, a newline too.
+                    Some(_) => at += 2,
+                    None if last => at += 1,
+                    None => return Ok(self.more(at)),
+                },
                 Some(_) => at += 1,
-                None if last && !bytes.is_empty() => break bytes.len(),
-                None => {
-                    self.searched = at;
-                    return Found::More;
-                }
+                None if last && !bytes.is_empty() => break (bytes.len(), bytes.len()),
+                None => return Ok(self.more(at)),
             }
         };
         self.searched = 0;
-        let used = (end + 1).min(bytes.len());
-        let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
-        if std::mem::take(&mut self.header) {
-            return Found::Skip(used);
-        }
-        if line == b"\\." {
-            return Found::End(used);
-        }
+        Ok(Found::Record(Record { fields: self.fields(&bytes[..end]), line: end, used, more_lines: 0 }))
+    }
+
+    fn more(&mut self, at: usize) -> Found {
+        self.searched = at;
+        Found::More
+    }
+
+    fn fields(&self, line: &[u8]) -> Fields {
         let mut fields = Vec::new();
-        let mut start = 0;
-        let mut at = 0;
+        let (mut start, mut at) = (0, 0);
         loop {
             match line.get(at) {
                 Some(b'\\') => at += 2,
@@ -57,7 +72,7 @@ impl TextRecords {
                     let raw = &line[start..at.min(line.len())];
                     fields.push((raw != self.null).then(|| unescape(raw)));
                     if delimiter.is_none() {
-                        return Found::Record(fields, used);
+                        return fields;
                     }
                     at += 1;
                     start = at;

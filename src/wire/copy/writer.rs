@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use super::binary::SIGNATURE;
 use crate::error::Report;
 use crate::pg_format::encode::Shape;
-use crate::session::{Column, CopyFormat, CopyOptions};
+use crate::session::{Column, CopyFormat, CopyHeader, CopyOptions};
 use crate::wire::messages;
 
 /// Binary's signature, flags and length of the extension.
@@ -44,10 +44,11 @@ impl CopyWriter {
     /// What comes before the first row: the header line. Binary's signature comes with the first row.
     pub(in crate::wire) fn start(&self, columns: &[Column], out: &mut Vec<u8>) {
         match self.options.format {
-            CopyFormat::Text | CopyFormat::Csv if self.options.header => {
+            CopyFormat::Text | CopyFormat::Csv if self.options.header != CopyHeader::None => {
                 let mut line = Vec::new();
                 for (index, column) in columns.iter().enumerate() {
-                    self.field(index, Some(column.name.as_bytes()), columns.len() == 1, &mut line);
+                    // Names are not quoted by force.
+                    self.field(index, Some(column.name.as_bytes()), columns.len() == 1, false, &mut line);
                 }
                 line.push(b'\n');
                 messages::copy_data(&line, out);
@@ -67,7 +68,14 @@ impl CopyWriter {
             return Ok(next);
         }
         let alone = batch.num_columns() == 1;
-        self.shape.text_rows(batch, from, enough, out, |index, value, out| self.field(index, value, alone, out), |out| out.push(b'\n'))
+        self.shape.text_rows(
+            batch,
+            from,
+            enough,
+            out,
+            |index, value, out| self.field(index, value, alone, self.forced(index), out),
+            |out| out.push(b'\n'),
+        )
     }
 
     /// What comes after the last row: binary's trailer.
@@ -79,8 +87,12 @@ impl CopyWriter {
         }
     }
 
+    fn forced(&self, index: usize) -> bool {
+        self.options.force_quote_all || self.options.force_quote.contains(&index)
+    }
+
     /// One field, behind a delimiter unless it is the first.
-    fn field(&self, index: usize, value: Option<&[u8]>, alone: bool, out: &mut Vec<u8>) {
+    fn field(&self, index: usize, value: Option<&[u8]>, alone: bool, forced: bool, out: &mut Vec<u8>) {
         let options = &self.options;
         if index > 0 {
             out.push(options.delimiter);
@@ -89,8 +101,7 @@ impl CopyWriter {
             None => out.extend_from_slice(options.null.as_bytes()),
             Some(value) if options.format == CopyFormat::Csv => {
                 let special = |byte: &u8| *byte == options.delimiter || *byte == options.quote || matches!(byte, b'\n' | b'\r');
-                let quote =
-                    options.force_quote_all || value == options.null.as_bytes() || (alone && value == b"\\.") || value.iter().any(special);
+                let quote = forced || value == options.null.as_bytes() || (alone && value == b"\\.") || value.iter().any(special);
                 if !quote {
                     return out.extend_from_slice(value);
                 }

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 use crate::session::{
-    Authentication, Backend, Column, CopyFormat, CopyOptions, DateOrder, Gateway, Interrupt, Limits, Notice, OutputSettings, Response,
-    Rows, Startup, TransactionStatus,
+    Authentication, Backend, Column, CopyFormat, CopyHeader, CopyOptions, DateOrder, Gateway, Interrupt, Limits, Notice, OutputSettings,
+    Response, Rows, Startup, TransactionStatus,
 };
 
 /// What happened, for tests to look at.
@@ -189,22 +189,13 @@ impl FakeSession {
 
 /// `copyout csv` and its kin.
 pub(super) fn copy_options(sql: &str) -> CopyOptions {
-    let csv = sql.contains("csv");
-    CopyOptions {
-        format: if csv {
-            CopyFormat::Csv
-        } else if sql.contains("binary") {
-            CopyFormat::Binary
-        } else {
-            CopyFormat::Text
-        },
-        delimiter: if csv { b',' } else { b'\t' },
-        null: if csv { String::new() } else { "\\N".into() },
-        header: sql.contains("header"),
-        quote: b'"',
-        escape: b'"',
-        force_quote_all: false,
-    }
+    let format = match () {
+        () if sql.contains("csv") => CopyFormat::Csv,
+        () if sql.contains("binary") => CopyFormat::Binary,
+        () => CopyFormat::Text,
+    };
+    let header = if sql.contains("header") { CopyHeader::Line } else { CopyHeader::None };
+    CopyOptions { header, ..CopyOptions::of(format) }
 }
 
 #[async_trait]

@@ -164,7 +164,7 @@ async fn copy_in_takes_records_however_they_are_cut() {
     let (mut client, fake) = Client::started(Fake::new()).await;
     let wanted = r#"batch ["[1,2,]", "[\"a\\tb\",null,]"]"#;
     assert_eq!(copy_in(&mut client, "copyin", &[b"1\ta\\", b"tb\n2", b"\t\\N"]).await, "C(COPY 2) Z(I)");
-    assert_eq!(copy_in(&mut client, "copyin", &[b"1\ta\\tb\r\n2\t\\N\r\n\\.\nrest\n"]).await, "C(COPY 2) Z(I)");
+    assert_eq!(copy_in(&mut client, "copyin", &[b"1\ta\\tb\r\n2\t\\N\r\n\\.\r\nrest\n"]).await, "C(COPY 2) Z(I)");
     assert_eq!(copy_in(&mut client, "copyin csv header", &[b"n,t\n1,\"a", b"\tb\"\n2,"]).await, "C(COPY 2) Z(I)");
     let binary =
         b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x03a\tb\0\x02\0\0\0\x04\0\0\0\x02\xff\xff\xff\xff\xff\xff";
