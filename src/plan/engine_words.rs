@@ -84,6 +84,21 @@ fn operators(message: &str) -> Option<Report> {
     if let Some(found) = message.strip_prefix("Unary operator 'NOT' requires a boolean expression, got ") {
         return not_boolean("NOT", found);
     }
+    if let Some(found) = message.strip_prefix("Join condition must be boolean type, but got ") {
+        return not_boolean("JOIN/ON", found.trim_end_matches('.'));
+    }
+    for (kind, operator) in [("ILIKE", "~~*"), ("LIKE", "~~")] {
+        if let Some(pair) = between(message, "There isn't a common type to coerce ", &format!(" in {kind} expression")) {
+            let (left, right) = pair.split_once(" and ")?;
+            let text = format!("operator does not exist: {} {operator} {}", type_name(left), type_name(right));
+            let hint = format!("No operator matches the given name and argument types. {CASTS}");
+            return Some(Report::new(SqlState::UNDEFINED_FUNCTION, text).hint(hint));
+        }
+    }
+    if let Some((from, to)) = message.strip_prefix("Unsupported CAST from ").and_then(|rest| rest.split_once(" to ")) {
+        let text = format!("cannot cast type {} to {}", type_name(from), type_name(to));
+        return Some(Report::new(SqlState::CANNOT_COERCE, text));
+    }
     if message.starts_with("Cannot create filter with non-boolean predicate ") {
         return not_boolean("WHERE", message.rsplit_once(" returning ")?.1);
     }
@@ -113,6 +128,10 @@ fn functions(message: &str) -> Option<Report> {
     };
     if let Some(call) = between(message, "No function matches the given name and argument types '", "'.") {
         let (name, arguments) = call.split_once('(')?;
+        if let ("array_element", Some(subscripted)) = (name, arguments.split(',').next().filter(|first| !first.contains("List"))) {
+            let text = format!("cannot subscript type {} because it does not support subscripting", type_name(subscripted));
+            return Some(Report::new(SqlState::DATATYPE_MISMATCH, text));
+        }
         return unknown(&format!("{name}({})", type_names(arguments.strip_suffix(')').unwrap_or(arguments))));
     }
     if message.contains("failed to match any signature") {
@@ -125,6 +144,13 @@ fn functions(message: &str) -> Option<Report> {
     }
     if message.starts_with("Aggregate functions are not allowed in the WHERE clause") {
         return Some(Report::new(SqlState::GROUPING_ERROR, "aggregate functions are not allowed in WHERE"));
+    }
+    if let Some(name) = message.strip_prefix("Invalid qualifier ") {
+        return Some(Report::new(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{name}\"")));
+    }
+    if message.starts_with("SELECT DISTINCT ON expressions must match initial ORDER BY expressions") {
+        let text = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+        return Some(Report::new(SqlState::INVALID_COLUMN_REFERENCE, text));
     }
     if let Some(name) = between(message, "The window ", " is not defined") {
         return Some(Report::new(SqlState::UNDEFINED_OBJECT, format!("window \"{name}\" does not exist")));
@@ -341,10 +367,11 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 /// Where a text stands in a statement as a literal, if it does so once: a character, counted from 1.
 pub(super) fn literal_position(report: &Report, statement: &str) -> Option<usize> {
     let about_a_literal = ["invalid input syntax", "malformed array literal", "date/time field value out of range"];
-    if !about_a_literal.iter().any(|start| report.message.starts_with(start)) {
-        return None;
-    }
-    let text = report.message.split_once(": \"")?.1.strip_suffix('"')?;
+    let text = if about_a_literal.iter().any(|start| report.message.starts_with(start)) {
+        report.message.split_once(": \"")?.1.strip_suffix('"')?
+    } else {
+        report.message.strip_prefix("value \"")?.split_once("\" is out of range for type ")?.0
+    };
     let literal = format!("'{}'", text.replace('\'', "''"));
     let at = statement.find(&literal)?;
     (statement[at + literal.len()..].find(&literal).is_none()).then(|| statement[..at].chars().count() + 1)

@@ -98,7 +98,7 @@ fn schema_error(error: &SchemaError) -> Report {
                     if !valid_fields.is_empty() && !valid_fields.iter().any(|valid| valid.relation.as_ref() == Some(relation)) =>
                 {
                     let message = format!("missing FROM-clause entry for table \"{}\"", relation.table());
-                    Report::new(SqlState::UNDEFINED_TABLE, message)
+                    return Report::new(SqlState::UNDEFINED_TABLE, message);
                 }
                 // As PostgreSQL writes it: a qualified name without quotes.
                 Some(relation) => {

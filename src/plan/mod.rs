@@ -32,6 +32,8 @@ mod mentions;
 mod optimizer;
 mod origins;
 mod parameters;
+mod places;
+mod refusals;
 mod resolve;
 mod show;
 mod time_travel;
@@ -42,6 +44,8 @@ pub use error::{at_literal, report, without_position};
 pub use feature_view::ResolvedView;
 pub use optimizer::optimizer_rules;
 pub use parameters::Parameters;
+pub use places::find as located;
+pub use refusals::no_calls;
 pub use resolve::{NoTemporaryTables, PinnedSnapshots, TemporaryTables};
 pub use show::{ShowResult, StoreFacts};
 pub use time_travel::{Reads, Retrieved};
@@ -134,6 +138,8 @@ impl Planner {
         at: Option<&At>,
         settings: &StatementSettings<'_>,
     ) -> Result<PlannedQuery, Report> {
+        refusals::check(statement, &|name| settings.state.aggregate_functions().contains_key(name))?;
+        let written = statement;
         let mut statement = statement.clone();
         time_travel::pin_calls(&mut statement, &parameters, &settings.text)?;
         if let Some(at) = at {
@@ -147,7 +153,7 @@ impl Planner {
         let asked = Instant::now();
         let resolved = Arc::new(self.resolve(&mentions, settings).await?);
         let discovery = asked.elapsed();
-        let told = |failure: &datafusion::error::DataFusionError| error::report(failure, &settings.text);
+        let told = |failure: &datafusion::error::DataFusionError| located(error::report(failure, &settings.text), written, &settings.text);
         let mut parameters = Arc::new(parameters);
         let open = parameters.values.is_none();
         if open {

@@ -102,7 +102,8 @@ impl Session {
             let settings = view.settings(self, text);
             self.gateway.planner.query(sql, parameters, &settings).await?
         };
-        let physical = engine::physical_plan(&view.state, &planned.plan).await.map_err(|failure| plan::report(&failure, text))?;
+        let physical = engine::physical_plan(&view.state, &planned.plan).await;
+        let physical = physical.map_err(|failure| plan::located(plan::report(&failure, text), sql, text))?;
         let counters = &self.gateway.counters;
         counters.took(Phase::Discovery, planned.discovery);
         counters.took(Phase::Planning, began.elapsed().saturating_sub(planned.discovery));

@@ -4,7 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self as sqlparser_ast, TableFactor, TableVersion, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    self as sqlparser_ast, JoinConstraint, JoinOperator, Spanned, TableFactor, TableVersion, VisitMut, VisitorMut,
+};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -174,10 +176,42 @@ fn parse_statement(statement: &StatementTokens<'_>) -> Result<Statement, SqlErro
     }
     let mut tree = cursor.parse_with(Parser::parse_statement)?;
     cursor.expect_end()?;
+    if let ControlFlow::Break(end) = tree.visit(&mut JoinsWithout) {
+        // The condition would have followed the relation.
+        return Err(statement.syntax_error_at(end));
+    }
     if rewritten.versioned {
         name_versions(&mut tree);
     }
     Ok(Statement::Sql(Box::new(tree)))
+}
+
+/// `a JOIN b` without a condition, which sqlparser takes for a cross join. Breaks with where the joined relation ends.
+struct JoinsWithout;
+
+impl VisitorMut for JoinsWithout {
+    type Break = usize;
+
+    fn pre_visit_query(&mut self, query: &mut sqlparser_ast::Query) -> ControlFlow<usize> {
+        let sqlparser_ast::SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
+        for join in select.from.iter().flat_map(|table| &table.joins) {
+            let (JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::Left(constraint)
+            | JoinOperator::LeftOuter(constraint)
+            | JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint)) = &join.join_operator
+            else {
+                continue;
+            };
+            // Only of a plain relation is it known where it ends.
+            if let (JoinConstraint::None, TableFactor::Table { args: None, .. }) = (constraint, &join.relation) {
+                return ControlFlow::Break(join.relation.span().end.column as usize);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Versions travelled through sqlparser as `FOR SYSTEM_TIME AS OF`; gives them their name in the tree.
