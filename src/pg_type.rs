@@ -291,6 +291,9 @@ impl PgType {
         if self.element().is_some() { 'A' } else { self.entry().category }
     }
 
+    /// `text[]`, where a constant is needed.
+    pub const TEXT_ARRAY: PgType = PgType(1009);
+
     /// The type of arrays of this; of an array, itself, for PostgreSQL's arrays have no depth. `text[]` for what has no arrays.
     #[must_use]
     pub fn array_of(self) -> PgType {
@@ -298,7 +301,7 @@ impl PgType {
             return self;
         }
         match self.entry().array {
-            0 => PgType(1009),
+            0 => PgType::TEXT_ARRAY,
             array => PgType(array),
         }
     }

@@ -30,7 +30,7 @@ pub use pg_functions::{
     Builtin, FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, contains_all, extract_fraction, json_operator, strpos,
     text_concatenation,
 };
-pub use session_facts::{BackendFacts, Backends, CursorFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
+pub use session_facts::{BackendFacts, Backends, CursorFacts, PreparedFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
 
 use crate::registry::RegistrySnapshot;
 

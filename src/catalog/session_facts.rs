@@ -1,7 +1,9 @@
 //! What functions and relations know of the session that asks, and of the server that it is a session of.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
@@ -65,8 +67,10 @@ pub struct SessionFacts {
     pub settings: Arc<dyn Settings>,
     /// The server that it is a session of.
     pub server: Arc<dyn ServerStatistics>,
-    /// Its open cursors.
-    pub cursors: Arc<Mutex<Vec<CursorFacts>>>,
+    /// Its open cursors and portals, by name.
+    pub cursors: Arc<Mutex<BTreeMap<String, CursorFacts>>>,
+    /// Its prepared statements, by name.
+    pub prepared: Arc<Mutex<BTreeMap<String, PreparedFacts>>>,
     /// All who are connected.
     pub backends: Arc<dyn Backends>,
 }
@@ -74,10 +78,8 @@ pub struct SessionFacts {
 /// A row of `pg_cursors`.
 #[derive(Debug, Clone)]
 pub struct CursorFacts {
-    /// Its name.
-    pub name: String,
-    /// The statement that declared it.
-    pub statement: String,
+    /// The text that declared or bound it.
+    pub statement: Arc<str>,
     /// WITH HOLD.
     pub is_holdable: bool,
     /// BINARY.
@@ -86,6 +88,23 @@ pub struct CursorFacts {
     pub is_scrollable: bool,
     /// When, in microseconds since 1970.
     pub declared_at: i64,
+}
+
+/// A row of `pg_prepared_statements`.
+#[derive(Debug, Clone)]
+pub struct PreparedFacts {
+    /// The text that prepared it.
+    pub statement: Arc<str>,
+    /// When, in microseconds since 1970.
+    pub prepared_at: i64,
+    /// Types of its parameters.
+    pub parameters: Vec<u32>,
+    /// Types of its columns, if it returns rows.
+    pub results: Option<Vec<u32>>,
+    /// By PREPARE; by the protocol otherwise.
+    pub from_sql: bool,
+    /// How often it was run: each time is planned for its values.
+    pub runs: Arc<AtomicU64>,
 }
 
 /// A row of `pg_stat_activity`. Times are microseconds since 1970.

@@ -193,7 +193,9 @@ impl ScalarUDFImpl for WaitingFunction {
 #[async_trait]
 impl AsyncScalarUDFImpl for WaitingFunction {
     async fn invoke_async_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&arguments.args)?;
+        // A constant is as many as there are rows: each is called for.
+        let rows = arguments.number_rows;
+        let arrays = arguments.args.iter().map(|value| value.to_array(rows)).collect::<Result<Vec<_>>>()?;
         (self.body)(arrays).await.map(ColumnarValue::Array).map_err(external)
     }
 }

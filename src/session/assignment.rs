@@ -88,3 +88,13 @@ mod tests {
         assert_eq!(cast(&decimals, &DataType::Int32).unwrap().as_primitive(), &Int32Array::from(vec![3, -2]));
     }
 }
+
+/// Whether PostgreSQL assigns a value of one type to a column of another. Texts are not looked at: they may be literals, which have
+/// no type of their own.
+pub(super) fn is_possible(from: &DataType, to: &DataType) -> bool {
+    let number = |data_type: &DataType| data_type.is_numeric();
+    let time = |data_type: &DataType| data_type.is_temporal() && !matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
+    let boolean = |data_type: &DataType| matches!(data_type, DataType::Boolean);
+    let pair = |one: &dyn Fn(&DataType) -> bool, other: &dyn Fn(&DataType) -> bool| one(from) && other(to) || other(from) && one(to);
+    !(pair(&boolean, &number) || pair(&boolean, &time) || pair(&number, &time))
+}

@@ -56,10 +56,10 @@ pub trait Backend: Send {
     async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report>;
     /// The result of a portal and the formats its Bind asked for; none if it returns no rows.
     fn describe_portal(&mut self, portal: &str) -> Result<(Option<Arc<[Column]>>, Vec<i16>), Report>;
-    /// Execute; resumes a portal that [`Backend::suspend`] put back.
-    async fn execute(&mut self, portal: &str) -> Result<Response, Report>;
-    /// The row limit was reached: the portal takes its rows back.
-    fn suspend(&mut self, portal: &str, rows: Rows);
+    /// Execute; resumes a portal that [`Backend::suspend`] put back. What gives no more than `limit` rows may do so itself.
+    async fn execute(&mut self, portal: &str, limit: Option<u64>) -> Result<Response, Report>;
+    /// The row limit was reached with the last of `sent` rows: the portal takes its rows back.
+    fn suspend(&mut self, portal: &str, rows: Rows, sent: u64);
     /// Close of a statement; unknown names are no error.
     fn close_statement(&mut self, name: &str);
     /// Close of a portal; unknown names are no error.
@@ -67,8 +67,8 @@ pub trait Backend: Send {
     /// Sync: the implicit transaction of the batch ends.
     async fn sync(&mut self) -> Result<(), Report>;
 
-    /// A batch of the running `COPY … FROM STDIN`.
-    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report>;
+    /// A batch of the running `COPY … FROM STDIN`; an error that is about one of its rows says which, from 0.
+    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), (Option<usize>, Report)>;
     /// The end of COPY's data; returns the tag.
     async fn copy_in_done(&mut self) -> Result<String, Report>;
 

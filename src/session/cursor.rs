@@ -6,7 +6,7 @@
 //!
 //! Refused: `WHERE CURRENT OF`, for nothing here is updated; a cursor that goes back without SCROLL (55000).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::cursor_rows::{CursorRows, KeptRows};
 use super::memory::StatementPool;
+use super::portals::Portal;
 use super::response::{Column, Response, Rows};
 use super::session::Session;
 use super::statement::{Parsed, done};
@@ -32,29 +33,34 @@ pub(super) struct Cursor {
     pub columns: Arc<[Column]>,
     /// Whether FETCH sends binary values where nobody says otherwise.
     pub binary: bool,
+    /// The formats in which Execute sends its values.
+    pub formats: Vec<i16>,
     scroll: bool,
     hold: bool,
     /// Its rows are its own: the transaction that declared it has committed.
     held: bool,
+    /// A portal was it, and ends like one.
+    bound: bool,
     /// Savepoints there were when it was declared.
     depth: usize,
-    statement: String,
-    declared_at: i64,
     /// Shared with the rows of a FETCH that is being sent.
     rows: Arc<tokio::sync::Mutex<CursorRows>>,
 }
 
-/// A session's cursors, by name.
+/// What functions and relations see of cursors and portals.
+pub(super) type ShownCursors = Arc<Mutex<BTreeMap<String, CursorFacts>>>;
+
+/// A session's cursors and portals, which share their names.
 pub(super) struct Cursors {
     open: BTreeMap<String, Cursor>,
-    /// The same for `pg_cursors`.
-    shown: Arc<Mutex<Vec<CursorFacts>>>,
+    portals: HashMap<String, Portal>,
+    shown: ShownCursors,
 }
 
 impl Cursors {
     /// None; `shown` is what others see of them.
-    pub(super) fn new(shown: Arc<Mutex<Vec<CursorFacts>>>) -> Self {
-        Self { open: BTreeMap::new(), shown }
+    pub(super) fn new(shown: ShownCursors) -> Self {
+        Self { open: BTreeMap::new(), portals: HashMap::new(), shown }
     }
 
     /// The cursor of this name.
@@ -62,61 +68,118 @@ impl Cursors {
         self.open.get(name)
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
+    /// The portal of this name.
+    pub(super) fn portal(&self, name: &str) -> Option<&Portal> {
+        self.portals.get(name)
     }
 
-    /// Whether there was one of this name.
+    /// The same, to run it.
+    pub(super) fn portal_mut(&mut self, name: &str) -> Option<&mut Portal> {
+        self.portals.get_mut(name)
+    }
+
+    /// Whether the name is taken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.open.contains_key(name) || self.portals.contains_key(name)
+    }
+
+    /// Whether there are no portals.
+    pub(super) fn has_no_portals(&self) -> bool {
+        self.portals.is_empty() && !self.open.values().any(|cursor| cursor.bound)
+    }
+
+    /// How many there are of both.
+    pub(super) fn len(&self) -> usize {
+        self.open.len() + self.portals.len()
+    }
+
+    /// The statement that a cursor is of.
+    pub(super) fn text_of(&self, name: &str) -> Option<Arc<str>> {
+        self.shown.lock().get(name).map(|facts| Arc::clone(&facts.statement))
+    }
+
+    /// One more portal, or another unnamed one.
+    pub(super) fn insert_portal(&mut self, name: &str, portal: Portal, now: i64) {
+        self.show(name, &portal.prepared.text, [false; 3], now);
+        self.portals.insert(name.to_owned(), portal);
+    }
+
+    /// Takes a portal out.
+    pub(super) fn remove_portal(&mut self, name: &str) -> Option<Portal> {
+        let portal = self.portals.remove(name)?;
+        self.shown.lock().remove(name);
+        Some(portal)
+    }
+
+    /// A portal that became a cursor, with its rows that were not sent.
+    pub(super) fn insert_bound(&mut self, name: &str, portal: Portal, rows: Rows, now: i64) {
+        let Rows { columns, pending, stream, .. } = rows;
+        let Portal { formats, depth, sent, prepared, .. } = portal;
+        let stream = futures::stream::iter(pending.map(Ok)).chain(stream).boxed();
+        let rows = Arc::new(tokio::sync::Mutex::new(CursorRows::behind(stream, sent)));
+        let cursor = Cursor { columns, binary: false, formats, scroll: false, hold: false, held: false, bound: true, depth, rows };
+        self.show(name, &prepared.text, [false; 3], now);
+        self.open.insert(name.to_owned(), cursor);
+    }
+
+    fn show(&self, name: &str, text: &Arc<str>, [is_holdable, is_binary, is_scrollable]: [bool; 3], declared_at: i64) {
+        let facts = CursorFacts { statement: Arc::clone(text), is_holdable, is_binary, is_scrollable, declared_at };
+        self.shown.lock().insert(name.to_owned(), facts);
+    }
+
+    /// Whether there was one of this name, of either kind.
     pub(super) fn close(&mut self, name: &str) -> bool {
-        let found = self.open.remove(name).is_some();
-        self.show();
+        let found = self.open.remove(name).is_some() || self.portals.remove(name).is_some();
+        if found {
+            self.shown.lock().remove(name);
+        }
         found
     }
 
     /// Closes all.
     pub(super) fn clear(&mut self) {
         self.open.clear();
-        self.show();
+        self.portals.clear();
+        self.shown.lock().clear();
+    }
+
+    /// Portals end with their transaction.
+    pub(super) fn drop_portals(&mut self) {
+        self.retain(|cursor| !cursor.bound, |_| false);
     }
 
     /// The transaction was rolled back: those that it declared are gone.
     pub(super) fn roll_back(&mut self) {
-        self.retain(|cursor| cursor.held);
+        self.retain(|cursor| cursor.held, |_| true);
     }
 
     /// ROLLBACK TO the savepoint of this number.
     pub(super) fn roll_back_to(&mut self, savepoint: usize) {
-        self.retain(|cursor| cursor.held || cursor.depth <= savepoint);
+        self.retain(|cursor| cursor.held || cursor.depth <= savepoint, |portal| portal.depth <= savepoint);
     }
 
     /// RELEASE of the savepoint of this number: what was declared in it is the transaction's.
     pub(super) fn release(&mut self, savepoint: usize) {
-        for cursor in self.open.values_mut() {
-            cursor.depth = cursor.depth.min(savepoint);
-        }
+        self.open
+            .values_mut()
+            .map(|cursor| &mut cursor.depth)
+            .chain(self.portals.values_mut().map(|portal| &mut portal.depth))
+            .for_each(|depth| *depth = (*depth).min(savepoint));
     }
 
-    fn retain(&mut self, keep: impl Fn(&Cursor) -> bool) {
-        if !self.open.is_empty() {
-            self.open.retain(|_, cursor| keep(cursor));
-            self.show();
+    fn retain(&mut self, keep: impl Fn(&Cursor) -> bool, keep_portal: impl Fn(&Portal) -> bool) {
+        if self.open.is_empty() && self.portals.is_empty() {
+            return;
         }
-    }
-
-    fn show(&self) {
-        *self.shown.lock() = self
-            .open
-            .iter()
-            .map(|(name, cursor)| CursorFacts {
-                name: name.clone(),
-                statement: cursor.statement.clone(),
-                is_holdable: cursor.hold,
-                is_binary: cursor.binary,
-                is_scrollable: cursor.scroll,
-                declared_at: cursor.declared_at,
-            })
-            .collect();
+        let mut shown = self.shown.lock();
+        let mut kept = |name: &String, keep: bool| {
+            if !keep {
+                shown.remove(name);
+            }
+            keep
+        };
+        self.open.retain(|name, cursor| kept(name, keep(cursor)));
+        self.portals.retain(|name, portal| kept(name, keep_portal(portal)));
     }
 }
 
@@ -127,12 +190,12 @@ impl Session {
             CursorStatement::Declare(declare) => self.declare(declare, parsed).await,
             CursorStatement::Fetch { name, direction, moves } => self.fetch(&name.name, *direction, *moves).await,
             CursorStatement::Close(None) => {
+                // What runs now is none of them: its portal is gone with its name alone.
                 self.cursors.clear();
-                self.drop_portals();
                 Ok(done("CLOSE CURSOR ALL"))
             }
             CursorStatement::Close(Some(name)) => {
-                if self.cursors.close(&name.name) || self.drop_portal(&name.name) {
+                if self.cursors.close(&name.name) {
                     return Ok(done("CLOSE CURSOR"));
                 }
                 Err(unknown(&name.name))
@@ -149,7 +212,7 @@ impl Session {
             return Err(Report::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, "DECLARE CURSOR can only be used in transaction blocks")
                 .hint("BEGIN a transaction first, or declare the cursor WITH HOLD."));
         }
-        if self.cursors.get(name).is_some() || self.has_portal(name) {
+        if self.cursors.has(name) {
             return Err(Report::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
         }
         self.check_portals()?;
@@ -166,20 +229,26 @@ impl Session {
         let cursor = Cursor {
             columns,
             binary: declare.binary,
+            // BINARY is for FETCH; Execute sends text.
+            formats: Vec::new(),
             scroll,
             hold: declare.hold,
             held,
+            bound: false,
             depth: self.transaction.savepoints(),
-            statement: parsed.statement.text.clone(),
-            declared_at: self.gateway.planner.clock.now_micros(),
             rows: Arc::new(tokio::sync::Mutex::new(source)),
         };
+        let now = self.gateway.planner.clock.now_micros();
+        self.cursors.show(name, &parsed.text, [declare.hold, declare.binary, scroll], now);
         self.cursors.open.insert(name.clone(), cursor);
-        self.cursors.show();
         Ok(done("DECLARE CURSOR"))
     }
 
-    async fn fetch(&mut self, name: &str, direction: Direction, moves: bool) -> Result<Response, Report> {
+    /// `FETCH`, `MOVE`, and Execute of a cursor.
+    pub(super) async fn fetch(&mut self, name: &str, direction: Direction, moves: bool) -> Result<Response, Report> {
+        if self.cursors.get(name).is_none() {
+            self.portal_as_cursor(name).await?;
+        }
         let cursor = self.cursors.get(name).ok_or_else(|| unknown(name))?;
         let Ok(mut rows) = Arc::clone(&cursor.rows).try_lock_owned() else {
             let message = format!("cursor \"{name}\" is in use: the portal of another FETCH is suspended");
@@ -206,7 +275,7 @@ impl Session {
 
     /// The transaction is about to commit: cursors end, or take what is left of their rows along.
     pub(super) async fn hold_cursors(&mut self) -> Result<(), Report> {
-        self.cursors.retain(|cursor| cursor.hold);
+        self.cursors.retain(|cursor| cursor.hold, |_| true);
         for cursor in self.cursors.open.values() {
             if cursor.held {
                 continue;

@@ -59,6 +59,11 @@ impl CursorRows {
         Self { stream: Some(stream), pending: None, kept, position: 0, behind_last: false, broken: false }
     }
 
+    /// On the row of this number, with the stream of those behind it.
+    pub(super) fn behind(stream: RowStream, position: u64) -> Self {
+        Self { position, ..Self::new(stream, None) }
+    }
+
     /// Reads what is left into `kept`, so that the cursor needs its query no more.
     pub(super) async fn hold(&mut self, kept: impl FnOnce(u64) -> KeptRows) -> Result<(), Report> {
         self.check_whole()?;

@@ -3,15 +3,12 @@
 //! What a statement does is in `statement`; here is what surrounds it: scripts, prepared statements, portals, and how a
 //! statement's end, good or bad, ends or fails the transaction.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,17 +16,18 @@ use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use parking_lot::Mutex;
 
 use super::backend::{Backend, Interrupt, Startup};
-use super::cursor::Cursors;
+use super::cursor::{Cursors, ShownCursors};
 use super::engine;
 use super::gateway::{FeatureGateway, OtherBackends, Registration};
-use super::known::{KnownStatement, Script};
+use super::known::Script;
 use super::memory::StatementPool;
+use super::prepared::{Prepared, PreparedStatements, ShownPrepared};
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
 use super::statement::Parsed;
 use super::temp_tables::TempTables;
 use super::transaction::{Saved, Transaction};
 use super::vars::SessionVars;
-use crate::catalog::{CursorFacts, SessionFacts, Settings, session_functions};
+use crate::catalog::{SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
 use crate::pg_format::{DateOrder, OutputSettings};
 use crate::pg_type::PgType;
@@ -46,40 +44,18 @@ pub struct Session {
     pub(super) transaction: Transaction,
     pub(super) notices: Arc<Mutex<Vec<Notice>>>,
     pub(super) state: Mutex<Arc<SessionState>>,
-    pub(super) prepared: HashMap<String, Prepared>,
+    pub(super) prepared: PreparedStatements,
     pub(super) copy_target: Option<CopyTarget>,
     pub(super) running: Option<Running>,
     pub(super) last_retrieval: Option<Arc<Retrieved>>,
-    portals: HashMap<String, Portal>,
     pub(super) cursors: Cursors,
     /// Settings and temporary tables as they were before an extended batch outside a block: an error takes all of the batch back.
     pub(super) batch: Option<Saved>,
+    /// The statement that runs is not the first of an extended batch.
+    pub(super) pipelined: bool,
     script: Option<Arc<Script>>,
     interrupt: Arc<Interrupt>,
     pub(super) registration: Registration,
-}
-
-/// A prepared statement.
-#[derive(Debug, Clone)]
-pub(super) struct Prepared {
-    /// The statement; none for an empty one.
-    pub statement: Option<Arc<KnownStatement>>,
-    /// All that the client sent.
-    pub text: Arc<str>,
-    /// Types of its parameters.
-    pub parameters: Vec<PgType>,
-    /// Its result; none if it returns no rows.
-    pub columns: Option<Arc<[Column]>>,
-}
-
-/// A bound statement.
-struct Portal {
-    prepared: Prepared,
-    values: Vec<ScalarValue>,
-    formats: Vec<i16>,
-    /// Behind a lock because a stream is not `Sync`, which a session that waits must be.
-    suspended: Mutex<Option<Rows>>,
-    started: bool,
 }
 
 /// Where `COPY … FROM STDIN` puts rows.
@@ -156,7 +132,7 @@ impl Session {
             vars.set_at_startup(name, value)?;
         }
         let vars = Arc::new(Mutex::new(vars));
-        let (cursors, notices) = (Arc::<Mutex<Vec<CursorFacts>>>::default(), Arc::<Mutex<Vec<Notice>>>::default());
+        let (cursors, prepared, notices) = (ShownCursors::default(), ShownPrepared::default(), Arc::<Mutex<Vec<Notice>>>::default());
         let facts = Arc::new(SessionFacts {
             database: gateway.config.project.clone(),
             user: startup.user.clone(),
@@ -165,6 +141,7 @@ impl Session {
             settings: Arc::new(SharedVars(Arc::clone(&vars))),
             server: Arc::clone(&gateway) as _,
             cursors: Arc::clone(&cursors),
+            prepared: Arc::clone(&prepared),
             backends: Arc::new(OtherBackends {
                 gateway: Arc::downgrade(&gateway),
                 user: startup.user.clone(),
@@ -182,13 +159,13 @@ impl Session {
             transaction: Transaction::default(),
             notices,
             state: Mutex::new(Arc::new(state)),
-            prepared: HashMap::new(),
+            prepared: PreparedStatements::new(prepared),
             copy_target: None,
             running: None,
             last_retrieval: None,
-            portals: HashMap::new(),
             cursors: Cursors::new(cursors),
             batch: None,
+            pipelined: false,
             script: None,
             interrupt,
             registration,
@@ -209,14 +186,10 @@ impl Session {
         })
     }
 
-    fn unknown_portal(name: &str) -> Report {
-        Report::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
-    }
-
     /// Whether one more prepared statement may be.
     pub(super) fn check_prepared(&self, name: &str) -> Result<(), Report> {
         let limit = self.gateway.config.limits.max_prepared_statements;
-        if self.prepared.len() < limit || self.prepared.contains_key(name) {
+        if self.prepared.len() < limit || self.prepared.get(name).is_some() {
             return Ok(());
         }
         let message = format!("a session holds at most {limit} prepared statements");
@@ -226,7 +199,7 @@ impl Session {
     /// Whether one more portal or cursor may be.
     pub(super) fn check_portals(&self) -> Result<(), Report> {
         let limit = self.gateway.config.limits.max_portals;
-        if self.portals.len() + self.cursors.len() < limit {
+        if self.cursors.len() < limit {
             return Ok(());
         }
         let message = format!("a session holds at most {limit} portals and cursors");
@@ -242,26 +215,11 @@ impl Session {
         }
     }
 
-    /// Forgets the portals, which end with their transaction.
-    pub(super) fn drop_portals(&mut self) {
-        self.portals.clear();
-    }
-
-    /// Whether there is a portal of this name.
-    pub(super) fn has_portal(&self, name: &str) -> bool {
-        self.portals.contains_key(name)
-    }
-
-    /// Forgets one portal; whether there was one.
-    pub(super) fn drop_portal(&mut self, name: &str) -> bool {
-        self.portals.remove(name).is_some()
-    }
-
     /// What a prepared statement returns now: a FETCH what its cursor has.
     fn columns_of(&self, prepared: &Prepared) -> Option<Arc<[Column]>> {
         match prepared.statement.as_ref().map(|statement| &statement.statement) {
             Some(Statement::Cursor(CursorStatement::Fetch { name, moves: false, .. })) => {
-                self.cursors.get(&name.name).map(|cursor| Arc::clone(&cursor.columns))
+                self.shape_of_portal(&name.name).ok().and_then(|(columns, _)| columns)
             }
             _ => prepared.columns.clone(),
         }
@@ -269,7 +227,6 @@ impl Session {
 
     /// Forgets everything that the client made: DISCARD ALL.
     pub(super) fn discard_all(&mut self) {
-        self.portals.clear();
         self.cursors.clear();
         self.prepared.clear();
         self.temp_tables.clear();
@@ -336,9 +293,8 @@ impl Backend for Session {
         let script = self.gateway.texts.parse(sql)?;
         let count = script.statements.len();
         self.script = Some(script);
-        self.portals.remove("");
+        self.cursors.close("");
         self.prepared.remove("");
-        self.batch = None;
         Ok(count)
     }
 
@@ -349,6 +305,7 @@ impl Backend for Session {
             let vars = self.vars.lock().saved();
             self.transaction.begin_implicit(vars, &self.temp_tables);
         }
+        self.pipelined = false;
         self.begin_statement(&statement);
         self.run(Parsed { statement, text: Arc::clone(&script.text), parameters: None }).await
     }
@@ -357,11 +314,16 @@ impl Backend for Session {
         if self.transaction.holds() && !self.transaction.is_block() {
             return self.commit().await;
         }
+        if !self.transaction.holds() {
+            // With a batch before it that no Sync ended, for this is the same transaction.
+            self.cursors.drop_portals();
+            self.batch = None;
+        }
         Ok(())
     }
 
     async fn parse(&mut self, name: &str, sql: &str, parameter_oids: &[u32]) -> Result<(), Report> {
-        if !name.is_empty() && self.prepared.contains_key(name) {
+        if !name.is_empty() && self.prepared.get(name).is_some() {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
         self.check_prepared(name)?;
@@ -376,7 +338,7 @@ impl Backend for Session {
         let declared: Vec<Option<PgType>> =
             parameter_oids.iter().map(|oid| PgType::from_oid(*oid).filter(|declared| *declared != PgType::UNKNOWN)).collect();
         let prepared = self.prepare(script.statements.first().cloned(), Arc::clone(&script.text), &declared).await?;
-        self.prepared.insert(name.to_owned(), prepared);
+        self.prepared.insert(name, prepared, false, self.gateway.planner.clock.now_micros());
         Ok(())
     }
 
@@ -392,73 +354,24 @@ impl Backend for Session {
     async fn bind(&mut self, portal: &str, statement: &str, parameters: Vec<ArrayRef>, result_formats: Vec<i16>) -> Result<(), Report> {
         let mut prepared = self.statement_of(statement)?.clone();
         prepared.columns = self.columns_of(&prepared);
-        if self.transaction.is_failed()
-            && !prepared.statement.as_ref().is_some_and(|statement| super::statement::ends_transaction(statement))
-        {
-            return Err(super::statement::failed_transaction());
-        }
-        if !portal.is_empty() && (self.portals.contains_key(portal) || self.cursors.get(portal).is_some()) {
-            return Err(Report::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{portal}\" already exists")));
-        }
-        self.check_portals()?;
-        let values = parameters
-            .iter()
-            .map(|array| ScalarValue::try_from_array(array, 0).map_err(|failure| crate::plan::without_position(&failure)))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.portals
-            .insert(portal.to_owned(), Portal { prepared, values, formats: result_formats, suspended: Mutex::new(None), started: false });
-        Ok(())
+        self.bind_portal(portal, prepared, parameters, result_formats)
     }
 
     fn describe_portal(&mut self, portal: &str) -> Result<(Option<Arc<[Column]>>, Vec<i16>), Report> {
-        if let Some(cursor) = self.cursors.get(portal) {
-            return Ok((Some(Arc::clone(&cursor.columns)), vec![i16::from(cursor.binary)]));
-        }
-        let found = self.portals.get(portal).ok_or_else(|| Self::unknown_portal(portal))?;
-        Ok((found.prepared.columns.clone(), found.formats.clone()))
+        self.shape_of_portal(portal)
     }
 
-    async fn execute(&mut self, portal: &str) -> Result<Response, Report> {
-        let found = self.portals.get_mut(portal).ok_or_else(|| Self::unknown_portal(portal))?;
-        if let Some(rows) = found.suspended.get_mut().take() {
-            return Ok(Response::Rows(rows));
-        }
-        let Some(statement) = found.prepared.statement.clone() else { return Ok(Response::Empty) };
-        if found.started {
-            // Executed to its end before: PostgreSQL gives no more rows, and refuses to repeat an effect.
-            let Some(columns) = found.prepared.columns.clone() else {
-                return Err(Report::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{portal}\" cannot be run")));
-            };
-            return Ok(Response::Rows(Rows {
-                columns,
-                pending: None,
-                stream: Box::pin(futures::stream::empty()),
-                verb: "SELECT",
-                counted: true,
-                binary: false,
-            }));
-        }
-        found.started = true;
-        if !self.transaction.holds() && self.batch.is_none() {
+    async fn execute(&mut self, portal: &str, limit: Option<u64>) -> Result<Response, Report> {
+        self.pipelined = self.batch.is_some();
+        if !self.transaction.holds() && !self.pipelined {
             let vars = self.vars.lock().saved();
             self.batch = Some(self.transaction.save(vars, &self.temp_tables));
         }
-        let text = Arc::clone(&found.prepared.text);
-        let types: Vec<DataType> = found.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
-        let parameters = Some((types, found.values.clone()));
-        let described = found.prepared.columns.clone();
-        self.begin_statement(&statement);
-        let response = self.run(Parsed { statement, text, parameters }).await?;
-        if let (Response::Rows(rows), Some(described)) = (&response, described) {
-            same_shape(&rows.columns, &described)?;
-        }
-        Ok(response)
+        self.execute_portal(portal, limit).await
     }
 
-    fn suspend(&mut self, portal: &str, rows: Rows) {
-        if let Some(found) = self.portals.get_mut(portal) {
-            *found.suspended.get_mut() = Some(rows);
-        }
+    fn suspend(&mut self, portal: &str, rows: Rows, sent: u64) {
+        self.suspend_portal(portal, rows, sent);
     }
 
     fn close_statement(&mut self, name: &str) {
@@ -467,19 +380,18 @@ impl Backend for Session {
 
     fn close_portal(&mut self, name: &str) {
         self.cursors.close(name);
-        self.portals.remove(name);
     }
 
     async fn sync(&mut self) -> Result<(), Report> {
         self.batch = None;
         if !self.transaction.is_block() {
-            self.drop_portals();
+            self.cursors.drop_portals();
             self.end_autocommit();
         }
         Ok(())
     }
 
-    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report> {
+    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), (Option<usize>, Report)> {
         self.take_copied(batch).await
     }
 
@@ -507,7 +419,7 @@ impl Backend for Session {
                     saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
                 }
             }
-            self.drop_portals();
+            self.cursors.drop_portals();
         } else if self.script.as_ref().is_none_or(|script| script.statements.len() <= 1) {
             self.end_autocommit_of_query();
         }
@@ -515,20 +427,10 @@ impl Backend for Session {
     }
 }
 
-/// The client decodes rows by what it was told when the statement was parsed; a schema change or a pin may have given other columns since.
-fn same_shape(found: &[Column], described: &[Column]) -> Result<(), Report> {
-    let shape = |column: &Column| (column.name.clone(), PgType::of_data_type(column.field.data_type()));
-    if found.len() == described.len() && found.iter().zip(described).all(|(found, described)| shape(found) == shape(described)) {
-        return Ok(());
-    }
-    Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
-        .hint("Prepare the statement again: a table has, or had at the pinned snapshot, other columns."))
-}
-
 impl Session {
     /// A statement that stands for itself is over; portals of an open extended batch stay until Sync.
     fn end_autocommit_of_query(&mut self) {
-        if self.portals.is_empty() {
+        if self.cursors.has_no_portals() {
             self.end_autocommit();
         }
     }

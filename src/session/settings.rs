@@ -33,9 +33,9 @@ pub(super) fn name(name: &ObjectName) -> String {
 pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notices: &Mutex<Vec<Notice>>) -> Result<(), Report> {
     let mut assign = |name: &str, value: Option<String>, local: bool| {
         if local && !in_transaction {
+            // It lasts as long as a transaction without a block does: to the end of the statement, or of an extended batch.
             let warning = Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
             notices.lock().push(warning);
-            return Ok(());
         }
         vars.set(name, value.as_deref(), local)
     };
@@ -53,12 +53,14 @@ pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notic
         Set::SetTransaction { snapshot: Some(_), .. } => {
             Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "SET TRANSACTION SNAPSHOT is not supported"))
         }
-        Set::SetTransaction { session: false, .. } if !in_transaction => {
-            let warning = Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
-            notices.lock().push(warning);
-            Ok(())
+        Set::SetTransaction { modes, session, .. } => {
+            if !session && !in_transaction {
+                let warning =
+                    Notice::warning(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+                notices.lock().push(warning);
+            }
+            set_modes(vars, modes, *session)
         }
-        Set::SetTransaction { modes, session, .. } => set_modes(vars, modes, *session),
         Set::SetRole { role_name, .. } => assign("role", Some(role_name.as_ref().map_or_else(|| "none".to_owned(), ident)), false),
         other => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported"))),
     }

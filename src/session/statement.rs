@@ -12,8 +12,9 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statement as SqlStatement};
 
 use super::known::KnownStatement;
+use super::prepared::Prepared;
 use super::response::{Column, Response, Rows, TransactionStatus};
-use super::session::{Prepared, Running, Session};
+use super::session::{Running, Session};
 use super::transaction::RegistryWork;
 use super::work::PlanWork;
 use super::{engine, read_only, settings, tables};
@@ -211,7 +212,7 @@ impl Session {
             }
             SqlStatement::Commit { chain, .. } => {
                 refuse_chain(chain)?;
-                self.drop_portals();
+                self.cursors.drop_portals();
                 if self.transaction.is_failed() {
                     self.roll_back();
                     return Ok(done("ROLLBACK"));
@@ -232,7 +233,7 @@ impl Session {
                         saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
                     }
                     None => {
-                        self.drop_portals();
+                        self.cursors.drop_portals();
                         if !self.transaction.is_block() {
                             self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
                         }
@@ -257,6 +258,9 @@ impl Session {
                 DiscardObject::ALL => {
                     if self.transaction.holds() {
                         return Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot run inside a transaction block"));
+                    }
+                    if self.pipelined {
+                        return Err(Report::new(SqlState::ACTIVE_SQL_TRANSACTION, "DISCARD ALL cannot be executed within a pipeline"));
                     }
                     self.discard_all();
                     Ok(done("DISCARD ALL"))
@@ -297,7 +301,7 @@ impl Session {
                     self.prepared.clear();
                     return Ok(done("DEALLOCATE ALL"));
                 }
-                if self.prepared.remove(&name).is_none() {
+                if !self.prepared.remove(&name) {
                     return Err(Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist")));
                 }
                 Ok(done("DEALLOCATE"))
@@ -399,13 +403,13 @@ impl Session {
         declared: &[Option<PgType>],
     ) -> Result<Prepared, Report> {
         let Some(statement) = statement else {
-            return Ok(Prepared { statement: None, text, parameters: Vec::new(), columns: None });
+            return Ok(Prepared::new(None, text, Vec::new(), None));
         };
         if self.transaction.is_failed() && !ends_transaction(&statement) {
             return Err(failed_transaction());
         }
         let (parameters, columns) = self.shape(&statement, &text, declared).await?;
-        Ok(Prepared { statement: Some(statement), text, parameters, columns })
+        Ok(Prepared::new(Some(statement), text, parameters, columns))
     }
 
     pub(super) fn log_statement(&mut self, outcome: Result<u64, &Report>) {

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     ColumnOption, CreateTable, DataType as SqlDataType, Expr, Ident, Insert, ObjectName, OnCommit as SqlOnCommit, Query, SelectItem,
-    SetExpr, Statement as SqlStatement, TableObject,
+    SetExpr, Spanned, Statement as SqlStatement, TableObject,
 };
 
 use super::assignment::{self, cast};
@@ -20,7 +20,7 @@ use super::temp_tables::OnCommit;
 use crate::error::{Notice, Report, SqlState, null_in_column};
 use crate::pg_type::PgType;
 use crate::plan::{self, Parameters};
-use crate::sql::{Statement, StatementText};
+use crate::sql::{Statement, StatementText, position_of};
 
 /// Columns of one temporary table at the most, as in PostgreSQL.
 const MAX_COLUMNS: usize = 1600;
@@ -174,10 +174,17 @@ impl Session {
         if insert.returning.is_some() || insert.on.is_some() {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … ON CONFLICT and RETURNING are not supported"));
         }
-        let table = self.temp_table_name(name, "INSERT")?;
+        let table = self.temp_table_name(name, "INSERT").map_err(|report| match report.sqlstate {
+            SqlState::UNDEFINED_TABLE => placed(report, position_of(name.span().start)),
+            _ => report,
+        })?;
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
         let names: Vec<String> = insert.columns.iter().map(folded).collect();
-        let columns = target_columns(&table, &schema, &names)?;
+        let columns = target_columns(&table, &schema, &names).map_err(|report| {
+            // Of a column that stands twice, the second is too many.
+            let wrong = names.iter().rposition(|name| report.message.starts_with(&format!("column \"{name}\" ")));
+            placed(report, wrong.and_then(|index| position_of(insert.columns[index].span().start)))
+        })?;
         Ok((table, columns))
     }
 
@@ -189,13 +196,25 @@ impl Session {
         };
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
         assignment::source(&mut source, &columns.iter().map(|column| schema.field(*column)).collect::<Vec<_>>());
+        let places: Vec<Option<usize>> = (0..=columns.len()).map(|index| column_position(&source.body, index)).collect();
         let (found, batches) = self.collect(&SqlStatement::Query(source), parsed.parameters(), &parsed.text).await?;
         let given = found.fields().len();
         if given > columns.len() {
-            return Err(Report::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns"));
+            let report = Report::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns");
+            return Err(placed(report, places.last().copied().flatten()));
         }
         if given < columns.len() && !insert.columns.is_empty() {
-            return Err(Report::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions"));
+            let report = Report::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions");
+            return Err(placed(report, insert.columns.get(given).and_then(|column| position_of(column.span().start))));
+        }
+        for (index, (column, field)) in columns.iter().zip(found.fields()).enumerate() {
+            let target = schema.field(*column);
+            if !assignment::is_possible(field.data_type(), target.data_type()) {
+                let (wanted, given) = (PgType::sql_name(target), PgType::sql_name(field));
+                let message = format!("column \"{}\" is of type {wanted} but expression is of type {given}", target.name());
+                let report = Report::new(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression.");
+                return Err(placed(report, places.get(index).copied().flatten()));
+            }
         }
         let mut fill = vec![None; schema.fields().len()];
         for (source, target) in columns.iter().take(given).enumerate() {
@@ -214,16 +233,14 @@ impl Session {
         statement: SqlStatement,
         parsed: &Parsed,
     ) -> Result<Response, Report> {
-        if self.prepared.contains_key(name) {
+        if self.prepared.get(name).is_some() {
             return Err(Report::new(SqlState::DUPLICATE_PREPARED_STATEMENT, format!("prepared statement \"{name}\" already exists")));
         }
         self.check_prepared(name)?;
         let declared = types
             .iter()
             .map(|data_type| {
-                PgType::from_sql_name(&data_type.to_string())
-                    .map(|(pg_type, _)| Some(pg_type))
-                    .ok_or_else(|| Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{data_type}\" does not exist")))
+                PgType::from_sql_name(&data_type.to_string()).map(|(pg_type, _)| Some(pg_type)).ok_or_else(|| unknown_type(data_type))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let inner = StatementText {
@@ -232,7 +249,7 @@ impl Session {
             position: parsed.statement.position,
         };
         let prepared = self.prepare(Some(Arc::new(inner.into())), Arc::clone(&parsed.text), &declared).await?;
-        self.prepared.insert(name.to_owned(), prepared);
+        self.prepared.insert(name, prepared, true, self.gateway.planner.clock.now_micros());
         Ok(done("PREPARE"))
     }
 
@@ -249,6 +266,7 @@ impl Session {
         }
         let types: Vec<DataType> = prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
         let values = self.constants(values, &types, parsed).await?;
+        prepared.runs();
         let Some(statement) = prepared.statement else { return Ok(Response::Empty) };
         if matches!(&statement.statement, Statement::Sql(sql) if matches!(sql.as_ref(), SqlStatement::Execute { .. })) {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXECUTE of an EXECUTE is not supported"));
@@ -310,6 +328,33 @@ pub(super) fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Quer
     Ok(query)
 }
 
+fn placed(report: Report, position: Option<usize>) -> Report {
+    match position {
+        Some(position) => report.position(position),
+        None => report,
+    }
+}
+
+/// Where a query's column of this number, from 0, stands.
+fn column_position(body: &SetExpr, index: usize) -> Option<usize> {
+    let span = match body {
+        SetExpr::Values(values) => values.rows.first()?.get(index)?.span(),
+        SetExpr::Select(select) => select.projection.get(index)?.span(),
+        SetExpr::Query(query) => return column_position(&query.body, index),
+        _ => return None,
+    };
+    position_of(span.start)
+}
+
+/// 42704, at the name of a type that is not there.
+fn unknown_type(data_type: &SqlDataType) -> Report {
+    let report = Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase()));
+    match data_type {
+        SqlDataType::Custom(name, _) => placed(report, position_of(name.span().start)),
+        _ => report,
+    }
+}
+
 /// The same columns, each of which may be NULL.
 pub(super) fn nullable(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>()))
@@ -336,9 +381,7 @@ pub(super) fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) 
 /// A column of `CREATE TEMP TABLE`.
 fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
     let name = ident(name);
-    let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| {
-        Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase()))
-    })?;
+    let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| unknown_type(data_type))?;
     let mut field = pg_type.arrow_field(&name);
     if pg_type == PgType::NUMERIC && typmod > 4 {
         let (precision, scale) = ((typmod - 4) >> 16, (typmod - 4) & 0xffff);

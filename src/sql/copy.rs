@@ -220,9 +220,10 @@ fn named(cursor: &mut Cursor<'_>) -> Result<CopyOption> {
 /// A word or a string.
 fn text(cursor: &mut Cursor<'_>) -> Result<String> {
     match &cursor.parser.peek_token_ref().token {
-        // TRUE, FALSE and ON are the reserved words among the values.
+        // The words that are reserved elsewhere and values here.
         Token::Word(word)
-            if word.quote_style.is_none() && ["true", "false", "on"].iter().any(|known| word.value.eq_ignore_ascii_case(known)) =>
+            if word.quote_style.is_none()
+                && ["true", "false", "on", "binary"].iter().any(|known| word.value.eq_ignore_ascii_case(known)) =>
         {
             cursor.label().map(|word| word.name)
         }
@@ -234,7 +235,7 @@ fn text(cursor: &mut Cursor<'_>) -> Result<String> {
 fn number(cursor: &mut Cursor<'_>) -> Result<String> {
     let negative = cursor.parser.consume_token(&Token::Minus);
     if !negative {
-        cursor.parser.consume_token(&Token::Plus);
+        let _ = cursor.parser.consume_token(&Token::Plus);
     }
     let Token::Number(digits, _) = &cursor.parser.peek_token_ref().token else { return Err(cursor.unexpected()) };
     let number = format!("{}{digits}", if negative { "-" } else { "" });

@@ -82,13 +82,15 @@ pub(super) struct Connection<S, B> {
     draining: watch::Receiver<bool>,
     /// An extended message failed: all is skipped up to Sync.
     pub(super) skipping: bool,
+    /// When what an extended batch is doing is to be over.
+    pub(super) batch_deadline: Option<Instant>,
 }
 
 impl<S: Stream, B: Backend> Connection<S, B> {
     /// A session and its client.
     pub(super) fn new(socket: Socket<S>, session: B, limits: Limits, draining: watch::Receiver<bool>) -> Self {
         let interrupt = session.interrupt();
-        Self { socket, session, interrupt, limits, draining, skipping: false }
+        Self { socket, session, interrupt, limits, draining, skipping: false, batch_deadline: None }
     }
 
     /// SQL of a size that is accepted.
@@ -125,7 +127,11 @@ impl<S: Stream, B: Backend> Connection<S, B> {
 
     /// One message.
     async fn step(&mut self) -> Result<(), End> {
-        let Frame { tag, body } = self.next_frame().await?;
+        let Some(Frame { tag, body }) = self.next_frame().await? else {
+            self.fail(ProtocolError::StatementTimeout.into()).await?;
+            self.skipping = true;
+            return self.flush().await;
+        };
         if self.skipping && !matches!(tag, b'S' | b'X') {
             return Ok(());
         }
@@ -146,11 +152,12 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         }
     }
 
-    /// Waits for the client's next message; a session that is idle ends by its time-out, by termination or with the server.
-    async fn next_frame(&mut self) -> Result<Frame, End> {
+    /// Waits for the client's next message; a session that is idle ends by its time-out, by termination or with the server. None if
+    /// the time of a batch that the client has not ended is over.
+    async fn next_frame(&mut self) -> Result<Option<Frame>, End> {
         let idle = self.session.idle_timeout();
         let deadline = idle.as_ref().map(|(limit, _)| Instant::now() + *limit);
-        let Self { socket, interrupt, draining, .. } = self;
+        let Self { socket, interrupt, draining, batch_deadline, .. } = self;
         let frame = socket.frame();
         tokio::pin!(frame);
         loop {
@@ -161,12 +168,13 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                     SqlState::QUERY_CANCELED => interrupt.clear(),
                     _ => return Err(End::Fatal(report)),
                 },
+                () = until(*batch_deadline) => return Ok(None),
                 () = until(deadline) => {
                     let report = idle.map_or_else(|| ProtocolError::ShuttingDown.into(), |(_, report)| report);
                     return Err(End::Fatal(report));
                 }
                 Ok(_) = draining.wait_for(|draining| *draining) => return Err(ProtocolError::ShuttingDown.into()),
-                frame = &mut frame => return frame.map_err(|error| match error {
+                frame = &mut frame => return frame.map(Some).map_err(|error| match error {
                     FrameError::Ended => End::Quiet,
                     FrameError::Protocol(error) => error.into(),
                 }),
@@ -193,6 +201,16 @@ impl<S: Stream, B: Backend> Connection<S, B> {
     /// When the statement that starts now is to be over.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.session.statement_timeout().map(|limit| Instant::now() + limit)
+    }
+
+    /// The same for a message of an extended batch. As in PostgreSQL, time counts from the first message on until an Execute ends: not
+    /// anew for each message, and not on while the client has nothing to wait for.
+    pub(super) fn deadline_of_batch(&mut self) -> Option<Instant> {
+        match self.session.statement_timeout() {
+            None => self.batch_deadline = None,
+            Some(limit) => drop(self.batch_deadline.get_or_insert_with(|| Instant::now() + limit)),
+        }
+        self.batch_deadline
     }
 
     /// Sends rows up to a limit; how many, and whether the limit stopped it.
@@ -253,6 +271,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
 
     /// Tells of what stopped a statement; the session stays unless it was the one to be stopped.
     pub(super) async fn fail(&mut self, stop: Stop) -> Result<(), End> {
+        self.batch_deadline = None;
         let (report, end) = match stop {
             Stop::Statement(report) => (report, false),
             Stop::Session(report) => {

@@ -46,6 +46,9 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                 let target = body.u8()?;
                 let name = body.text()?;
                 body.end()?;
+                if kind == b'D' {
+                    self.deadline_of_batch();
+                }
                 match (kind, target) {
                     (b'D', b'S') => self.describe_statement(name)?,
                     (b'D', b'P') => self.describe_portal(name)?,
@@ -69,7 +72,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         self.check_parameters(usize::from(count))?;
         let oids = (0..count).map(|_| body.i32().map(|oid| oid as u32)).collect::<Result<Vec<u32>, _>>()?;
         body.end()?;
-        let deadline = self.deadline();
+        let deadline = self.deadline_of_batch();
         self.socket.guard(&self.interrupt, deadline, self.session.parse(name, sql, &oids)).await??;
         let found = self.session.parameter_types(name)?.len();
         if let Err(error) = self.check_parameters(found) {
@@ -114,7 +117,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             })?;
             values.push(value);
         }
-        let deadline = self.deadline();
+        let deadline = self.deadline_of_batch();
         let work = self.session.bind(bind.portal, bind.statement, values, bind.result_formats);
         self.socket.guard(&self.interrupt, deadline, work).await??;
         self.notices();
@@ -143,8 +146,9 @@ impl<S: Stream, B: Backend> Connection<S, B> {
 
     async fn execute(&mut self, portal: &str, max_rows: i32) -> Result<(), Stop> {
         let (_, formats) = self.session.describe_portal(portal)?;
-        let deadline = self.deadline();
-        let response = self.socket.guard(&self.interrupt, deadline, self.session.execute(portal)).await??;
+        let deadline = self.deadline_of_batch();
+        let limit = u64::try_from(max_rows).ok().filter(|limit| *limit > 0);
+        let response = self.socket.guard(&self.interrupt, deadline, self.session.execute(portal, limit)).await??;
         let completion = match response {
             Response::Rows(mut rows) => {
                 let sink = Sink::Rows(Shape::new(
@@ -152,10 +156,9 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                     &formats,
                     &self.session.output_settings(),
                 ));
-                let limit = u64::try_from(max_rows).ok().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
-                let (count, suspended) = self.send_rows(&mut rows, &sink, limit, deadline).await?;
+                let (count, suspended) = self.send_rows(&mut rows, &sink, limit.unwrap_or(u64::MAX), deadline).await?;
                 if suspended {
-                    self.session.suspend(portal, rows);
+                    self.session.suspend(portal, rows, count);
                     self.notices();
                     messages::portal_suspended(&mut self.socket.output);
                     return Ok(());
@@ -165,12 +168,14 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             other => self.answer_without_rows(other, deadline).await?,
         };
         self.complete(completion).await;
+        self.batch_deadline = None;
         Ok(())
     }
 
     /// Ends the batch: the implicit transaction, the skipping, the silence.
     pub(super) async fn sync(&mut self) -> Result<(), End> {
         self.skipping = false;
+        self.batch_deadline = None;
         let deadline = self.deadline();
         let done = self.socket.guard(&self.interrupt, deadline, self.session.sync()).await;
         if let Err(stop) = done.and_then(|result| result.map_err(Stop::from)) {

@@ -24,6 +24,7 @@ pub(super) enum Completion {
 impl<S: Stream, B: Backend> Connection<S, B> {
     /// The whole message.
     pub(super) async fn simple_query(&mut self, body: Result<Bytes, ProtocolError>) -> Result<(), End> {
+        self.batch_deadline = None;
         if let Err(stop) = self.script(&body).await {
             self.fail(stop).await?;
         }

@@ -1,5 +1,7 @@
 //! What belongs to the server: schemas, databases, roles, settings, and the session itself.
 
+use std::sync::atomic::Ordering;
+
 use super::definitions::Definition;
 use super::rows::{Cell, Rows};
 use super::{Catalog, OWNER_OID, seeds};
@@ -191,17 +193,37 @@ fn backends(catalog: &Catalog) -> Vec<crate::catalog::BackendFacts> {
     catalog.facts().map_or_else(Vec::new, |facts| facts.backends.all())
 }
 
-/// The session's open cursors.
+/// The session's open cursors and portals.
 pub fn pg_cursors(definition: &'static Definition, catalog: &Catalog) -> Rows {
     let mut rows = Rows::new(definition, &["name", "statement", "is_holdable", "is_binary", "is_scrollable", "creation_time"]);
-    for cursor in catalog.facts().iter().flat_map(|facts| facts.cursors.lock().clone()) {
+    for (name, cursor) in catalog.facts().iter().flat_map(|facts| facts.cursors.lock().clone()) {
         rows.push(vec![
-            Cell::text(cursor.name),
-            Cell::text(cursor.statement),
+            Cell::text(name),
+            Cell::text(cursor.statement.as_ref()),
             Cell::Bool(cursor.is_holdable),
             Cell::Bool(cursor.is_binary),
             Cell::Bool(cursor.is_scrollable),
             Cell::Instant(cursor.declared_at),
+        ]);
+    }
+    rows
+}
+
+/// The session's prepared statements. There are no generic plans: each run is planned for its values.
+pub fn pg_prepared_statements(definition: &'static Definition, catalog: &Catalog) -> Rows {
+    let columns = ["name", "statement", "prepare_time", "parameter_types", "result_types", "from_sql", "generic_plans", "custom_plans"];
+    let mut rows = Rows::new(definition, &columns);
+    let types = |oids: &[u32]| Cell::List(oids.iter().copied().map(Cell::oid).collect());
+    for (name, prepared) in catalog.facts().iter().flat_map(|facts| facts.prepared.lock().clone()) {
+        rows.push(vec![
+            Cell::text(name),
+            Cell::text(prepared.statement.as_ref()),
+            Cell::Instant(prepared.prepared_at),
+            types(&prepared.parameters),
+            prepared.results.as_deref().map_or(Cell::Null, types),
+            Cell::Bool(prepared.from_sql),
+            Cell::Int(0),
+            Cell::Int(i64::try_from(prepared.runs.load(Ordering::Relaxed)).unwrap_or(i64::MAX)),
         ]);
     }
     rows

@@ -131,6 +131,7 @@ impl Catalog {
             ("pg_catalog", "pg_stat_activity") => cluster::pg_stat_activity(definition, self),
             ("pg_catalog", "pg_stat_ssl") => cluster::pg_stat_ssl(definition, self),
             ("pg_catalog", "pg_cursors") => cluster::pg_cursors(definition, self),
+            ("pg_catalog", "pg_prepared_statements") => cluster::pg_prepared_statements(definition, self),
             ("pg_catalog", "pg_timezone_names") => time_zones::pg_timezone_names(definition),
             ("information_schema", _) => information_schema::rows(definition, self),
             _ => seeds::rows(definition).unwrap_or_else(|| Rows::new(definition, &[])),

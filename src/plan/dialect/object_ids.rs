@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType as ArrowType, Field};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr as PlanExpr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{DataType, Expr, Function, ObjectNamePart, Statement, Value, VisitMut, VisitorMut};
@@ -77,8 +78,15 @@ fn input_function(expression: &Expr) -> Option<&'static str> {
 
 /// Shows the result's columns of these types by name.
 pub fn show(plan: LogicalPlan, catalog: &Arc<Catalog>) -> Result<LogicalPlan> {
-    let shown = |pg_type: PgType| KINDS.into_iter().find(|kind| *kind == pg_type.name());
-    if !plan.schema().fields().iter().any(|field| field.data_type().is_integer() && shown(PgType::of(field)).is_some()) {
+    let shown = |field: &Field| {
+        let pg_type = PgType::of(field);
+        match field.data_type() {
+            ArrowType::List(item) if item.data_type().is_integer() => (pg_type == PgType::REGTYPE.array_of()).then(|| pg_type.name()),
+            plain if plain.is_integer() => KINDS.into_iter().find(|kind| *kind == pg_type.name()),
+            _ => None,
+        }
+    };
+    if !plan.schema().fields().iter().any(|field| shown(field).is_some()) {
         return Ok(plan);
     }
     let expressions: Vec<PlanExpr> = plan
@@ -87,8 +95,7 @@ pub fn show(plan: LogicalPlan, catalog: &Arc<Catalog>) -> Result<LogicalPlan> {
         .map(|(qualifier, field)| {
             let column = PlanExpr::Column(Column::new(qualifier.cloned(), field.name()));
             let pg_type = PgType::of(field);
-            let output = shown(pg_type).filter(|_| field.data_type().is_integer());
-            match output.and_then(|kind| catalog_function(&format!("{kind}out"), catalog)) {
+            match shown(field).and_then(|kind| catalog_function(&format!("{kind}out"), catalog)) {
                 Some(function) => {
                     let named = PlanExpr::ScalarFunction(datafusion::logical_expr::expr::ScalarFunction::new_udf(function, vec![column]));
                     let metadata = std::collections::HashMap::from([(crate::pg_type::PG_TYPE_KEY.to_owned(), pg_type.name().to_owned())]);

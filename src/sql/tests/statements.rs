@@ -226,6 +226,8 @@ fn what_is_not_parsed_says_where() {
         ("COPY t FROM STDIN CSV FORCE a", "syntax error at or near \"a\"", 29),
         ("COPY t FROM STDIN BINARY x", "syntax error at or near \"x\"", 26),
         ("COPY (SELECT 1) FROM STDIN", "syntax error at or near \"FROM\"", 17),
+        ("SELECT a FROM t JOIN u", "syntax error at end of input", 23),
+        ("SELECT a FROM t LEFT JOIN u x WHERE true", "syntax error at or near \"WHERE\"", 31),
         ("COPY t TO STDOUT WHERE a > 1", "WHERE clause not allowed with COPY TO", 18),
         ("CREATE TEMP TABLE t AS SELECT 1 WITH NO DATA", "syntax error at or near \"WITH\"", 33),
         ("CREATE TEMP TABLE t (a, b)", "syntax error at or near \",\"", 23),

@@ -76,12 +76,14 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                     let data = frame.body?;
                     reader.push(&data)?;
                     while let Some(batch) = reader.next_batch(false)? {
-                        self.socket.guard(&self.interrupt, deadline, self.session.copy_in(batch)).await??;
+                        let taken = self.socket.guard(&self.interrupt, deadline, self.session.copy_in(batch)).await?;
+                        taken.map_err(|(row, report)| reader.at_row(row, report))?;
                     }
                 }
                 b'c' => {
                     while let Some(batch) = reader.next_batch(true)? {
-                        self.socket.guard(&self.interrupt, deadline, self.session.copy_in(batch)).await??;
+                        let taken = self.socket.guard(&self.interrupt, deadline, self.session.copy_in(batch)).await?;
+                        taken.map_err(|(row, report)| reader.at_row(row, report))?;
                     }
                     let tag = self.socket.guard(&self.interrupt, deadline, self.session.copy_in_done()).await??;
                     return Ok((tag, reader.rows()));

@@ -117,6 +117,8 @@ pub(in crate::wire) struct CopyReader {
     ended: bool,
     /// The first line is names, yet to be read.
     header: CopyHeader,
+    /// Where each row of the batch that is gathered stood, and of the last one: kept if a WHERE may fail at one.
+    places: Option<(Vec<String>, Vec<String>)>,
     null: String,
     /// For each column.
     force_not_null: Vec<bool>,
@@ -171,6 +173,7 @@ impl CopyReader {
             line: 0,
             ended: false,
             header: options.header,
+            places: options.filtered.then(Default::default),
             force_not_null: flags(&options.force_not_null),
             force_null: flags(&options.force_null),
             null: options.null,
@@ -249,12 +252,24 @@ impl CopyReader {
         }
     }
 
+    /// An error about a row of the batch that was given last.
+    pub(in crate::wire) fn at_row(&self, row: Option<usize>, report: Report) -> Report {
+        match row.zip(self.places.as_ref()).and_then(|(row, (_, last))| last.get(row)) {
+            Some(place) => report.context(place.clone()),
+            None => report,
+        }
+    }
+
     /// An error about the whole of the line that was found last, of so many bytes.
     fn at_line(&self, report: Report, length: usize) -> Report {
+        report.context(self.place(length))
+    }
+
+    fn place(&self, length: usize) -> String {
         let context = format!("COPY {}, line {}", self.table, self.line);
         match self.format {
-            Format::Text => report.context(format!("{context}: \"{}\"", shown(&self.input[..length]))),
-            Format::Binary => report.context(context),
+            Format::Text => format!("{context}: \"{}\"", shown(&self.input[..length])),
+            Format::Binary => context,
         }
     }
 
@@ -319,6 +334,12 @@ impl CopyReader {
         if let Some(index) = missing {
             return Err(self.at_line(null_in_column(&self.table, &self.columns[index].0), length));
         }
+        if self.places.is_some() {
+            let place = self.place(length);
+            if let Some((gathered, _)) = &mut self.places {
+                gathered.push(place);
+            }
+        }
         self.gathered += 1;
         self.rows += 1;
         Ok(())
@@ -339,6 +360,9 @@ impl CopyReader {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(self.gathered));
         (self.gathered, self.bytes) = (0, 0);
+        if let Some((gathered, last)) = &mut self.places {
+            *last = std::mem::take(gathered);
+        }
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options).map_err(|error| {
             // The one rule of a schema that is left to break is NULL within a list that may have none.
             Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, error.to_string())

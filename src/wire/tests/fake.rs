@@ -269,7 +269,7 @@ impl Backend for FakeSession {
         let (sql, formats, _, _) = self.portals.get(portal).ok_or_else(unknown)?;
         Ok((Self::columns(sql), formats.clone()))
     }
-    async fn execute(&mut self, portal: &str) -> Result<Response, Report> {
+    async fn execute(&mut self, portal: &str, _limit: Option<u64>) -> Result<Response, Report> {
         let (sql, _, suspended, parameters) = self.portals.get_mut(portal).unwrap();
         if let Some(rows) = suspended.take() {
             return Ok(Response::Rows(rows));
@@ -280,7 +280,7 @@ impl Backend for FakeSession {
         }
         self.respond(&sql, &parameters).await
     }
-    fn suspend(&mut self, portal: &str, rows: Rows) {
+    fn suspend(&mut self, portal: &str, rows: Rows, _sent: u64) {
         if let Some(entry) = self.portals.get_mut(portal) {
             entry.2 = Some(rows);
         }
@@ -295,7 +295,7 @@ impl Backend for FakeSession {
         self.log.lock().push("sync".into());
         Ok(())
     }
-    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), Report> {
+    async fn copy_in(&mut self, batch: RecordBatch) -> Result<(), (Option<usize>, Report)> {
         self.log.lock().push(format!(
             "batch {:?}",
             batch.columns().iter().map(|c| format!("{c:?}").lines().skip(1).map(str::trim).collect::<String>()).collect::<Vec<_>>()

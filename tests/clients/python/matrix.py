@@ -321,6 +321,18 @@ class Asyncpg(Driver):
 
         return self.run(cursor())
 
+    def passed_over(self):
+        """MOVE FORWARD of the portal that the cursor is."""
+
+        async def cursor():
+            async with self.connection.transaction():
+                cursor = await self.connection.cursor(READER.format(2000))
+                first = [row[0] for row in await cursor.fetch(2)]
+                passed = await cursor.forward(10)
+                return first, passed, (await cursor.fetchrow())[0], await cursor.forward(5000), len(await cursor.fetch(1))
+
+        return self.run(cursor())
+
     def pool(self):
         async def reused():
             pool = await self.module.create_pool(host=HOST, port=PORT, user=USER, database=DATABASE, min_size=1, max_size=2)
@@ -720,6 +732,7 @@ def cases(driver):
         ("an Arrow table", "arrow"),
         ("ingesting Arrow", "ingest"),
         ("fetched in portions", "portions"),
+        ("rows passed over", "passed_over"),
     ]:
         if hasattr(driver, method):
             yield name, getattr(driver, method)

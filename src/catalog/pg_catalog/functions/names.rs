@@ -20,6 +20,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     strict("to_regclass", (1, 1), PgType::REGCLASS, |catalog, row| Ok(find_relation(catalog, row).map_or(Cell::Null, Cell::oid))),
     strict("regtypein", (1, 1), PgType::REGTYPE, regtype_in),
     strict("regtypeout", (1, 1), PgType::TEXT, |_, row| Ok(out(oid(row.first()), |oid| Some(type_name(oid, None))))),
+    // PostgreSQL shows an array by its elements' own output function, the engine needs one for the whole.
+    strict("_regtypeout", (1, 1), PgType::TEXT_ARRAY, |_, row| {
+        let Some(Cell::List(types)) = row.first() else { return Ok(Cell::Null) };
+        Ok(Cell::List(types.iter().map(|cell| out(oid(Some(cell)), |oid| Some(type_name(oid, None)))).collect()))
+    }),
     strict("to_regtype", (1, 1), PgType::REGTYPE, |_, row| Ok(find_type(row).map_or(Cell::Null, Cell::oid))),
     strict("regprocin", (1, 1), PgType::REGPROC, regproc_in),
     strict("regprocout", (1, 1), PgType::TEXT, |_, row| Ok(out(oid(row.first()), |oid| Some((*PROCEDURES.1.get(&oid)?).to_owned())))),
