@@ -7,8 +7,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, Spanned, Statement, TableFactor, UnaryOperator, Value, Visit, Visitor, WindowType,
+    CastKind, DataType, Expr, Function, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned,
+    Statement, TableFactor, Value, Visit, Visitor, WindowType,
 };
 
 use super::refusals::{condition, distinct_on, factors, folded, name_of, start};
@@ -89,7 +89,7 @@ fn with_alias(mut report: Report, statement: &Statement) -> Report {
 /// What a message is about.
 #[derive(Debug, PartialEq)]
 enum Wanted {
-    /// An operator between two operands, or before one.
+    /// An operator between two operands.
     Operator(String),
     Call(String),
     Type(String),
@@ -199,11 +199,6 @@ fn is(ident: &Ident, name: &str) -> bool {
 
 fn at(ident: &Ident) -> Option<usize> {
     position_of(ident.span.start)
-}
-
-/// PostgreSQL's name of an operator.
-fn spelled(operator: &BinaryOperator) -> String {
-    operator.to_string()
 }
 
 impl Search<'_> {
@@ -346,15 +341,9 @@ impl Visitor for Search<'_> {
         match expression {
             Expr::Identifier(name) => self.column(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(names) => self.column(names),
-            Expr::BinaryOp { left, op, right } => self.operator(left, right, &spelled(op)),
+            Expr::BinaryOp { left, op, right } => self.operator(left, right, &op.to_string()),
             Expr::Like { negated, expr, pattern, .. } => self.operator(expr, pattern, if *negated { "!~~" } else { "~~" }),
             Expr::ILike { negated, expr, pattern, .. } => self.operator(expr, pattern, if *negated { "!~~*" } else { "~~*" }),
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-                if *self.wanted == Wanted::Operator("-".to_owned()) && self.near.is_some() && start(expr.as_ref()) == self.near {
-                    let place = self.near.map(|near| near - 1);
-                    self.note(place);
-                }
-            }
             Expr::Function(function) => self.call(function),
             Expr::Cast { kind: CastKind::DoubleColon, expr, .. } if *self.wanted == Wanted::Cast => {
                 let place = self.behind(expr.as_ref(), "::");

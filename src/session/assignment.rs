@@ -74,6 +74,16 @@ pub(super) fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, R
     plainly(&whole, data_type)
 }
 
+/// Whether PostgreSQL assigns a value of one type to a column of another. Texts are not looked at: they may be literals, which have
+/// no type of their own.
+pub(super) fn is_possible(from: &DataType, to: &DataType) -> bool {
+    let number = |data_type: &DataType| data_type.is_numeric();
+    let time = |data_type: &DataType| data_type.is_temporal() && !matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
+    let boolean = |data_type: &DataType| matches!(data_type, DataType::Boolean);
+    let pair = |one: &dyn Fn(&DataType) -> bool, other: &dyn Fn(&DataType) -> bool| one(from) && other(to) || other(from) && one(to);
+    !(pair(&boolean, &number) || pair(&boolean, &time) || pair(&number, &time))
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{Decimal128Array, Float64Array, Int16Array, Int32Array};
@@ -87,14 +97,4 @@ mod tests {
         let decimals: ArrayRef = Arc::new(Decimal128Array::from(vec![250, -151]).with_precision_and_scale(10, 2).unwrap());
         assert_eq!(cast(&decimals, &DataType::Int32).unwrap().as_primitive(), &Int32Array::from(vec![3, -2]));
     }
-}
-
-/// Whether PostgreSQL assigns a value of one type to a column of another. Texts are not looked at: they may be literals, which have
-/// no type of their own.
-pub(super) fn is_possible(from: &DataType, to: &DataType) -> bool {
-    let number = |data_type: &DataType| data_type.is_numeric();
-    let time = |data_type: &DataType| data_type.is_temporal() && !matches!(data_type, DataType::Interval(_) | DataType::Duration(_));
-    let boolean = |data_type: &DataType| matches!(data_type, DataType::Boolean);
-    let pair = |one: &dyn Fn(&DataType) -> bool, other: &dyn Fn(&DataType) -> bool| one(from) && other(to) || other(from) && one(to);
-    !(pair(&boolean, &number) || pair(&boolean, &time) || pair(&number, &time))
 }
