@@ -14,6 +14,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -175,7 +176,25 @@ fn block_on<T>(future: impl Future<Output = Result<T, Report>>) -> Result<T, Rep
         .thread_stack_size(crate::sql::STACK_SIZE)
         .build()
         .map_err(|failure| Report::new(SqlState::IO_ERROR, format!("could not start the runtime: {failure}")))?;
+    keep_listening(runtime.handle().clone());
     runtime.block_on(future)
+}
+
+/// How long the sockets may go without anybody who looks at them.
+const HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// The runtime's thread that waits at the sockets is the one that takes what arrives there, and while that is a long step none of its
+/// sleeping threads goes to wait in its place. A task from outside wakes one, which does when it finds no more to do.
+fn keep_listening(runtime: tokio::runtime::Handle) {
+    let beat = move || {
+        loop {
+            std::thread::sleep(HEARTBEAT);
+            // The task is gone with its runtime.
+            drop(runtime.spawn(std::future::ready(())));
+        }
+    };
+    // Without the thread all works, but for what comes while another statement is in a long step.
+    let _ = std::thread::Builder::new().name("heartbeat".to_owned()).stack_size(64 * 1024).spawn(beat);
 }
 
 /// An error as psql prints one.

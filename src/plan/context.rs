@@ -43,12 +43,12 @@ impl<'a> StatementContext<'a> {
     ) -> Self {
         let now = state.execution_props().query_execution_start_time;
         let now_micros = now.map(|instant| instant.timestamp_micros()).unwrap_or_default();
-        let operators = PostgresOperators { parameters: Arc::clone(&parameters) };
+        let time_zone: Arc<str> = Arc::from(state.config_options().execution.time_zone.as_deref().unwrap_or("UTC"));
+        let operators = PostgresOperators { parameters: Arc::clone(&parameters), time_zone: Arc::clone(&time_zone) };
         let relations = FeatureRelations { resolved: Arc::clone(&resolved), parameters, text, moment: Moment { now_micros, ties } };
         let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(operators)];
         expr_planners.extend(state.expr_planners().iter().cloned());
-        let time_zone = state.config_options().execution.time_zone.as_deref().unwrap_or("UTC");
-        let types = Arc::new(PostgresTypes { time_zone: Arc::from(time_zone) });
+        let types = Arc::new(PostgresTypes { time_zone });
         Self { state, resolved, relation_planners: vec![Arc::new(relations)], expr_planners, types }
     }
 }

@@ -32,6 +32,7 @@ mod mentions;
 mod optimizer;
 mod origins;
 mod parameters;
+mod patience;
 mod places;
 mod refusals;
 mod resolve;
@@ -44,6 +45,7 @@ pub use error::{at_literal, report, without_position};
 pub use feature_view::ResolvedView;
 pub use optimizer::optimizer_rules;
 pub use parameters::Parameters;
+pub use patience::Patience;
 pub use places::find as located;
 pub use refusals::no_calls;
 pub use resolve::{NoTemporaryTables, PinnedSnapshots, TemporaryTables};
@@ -145,6 +147,7 @@ impl Planner {
         if let Some(at) = at {
             time_travel::mark_statement(&mut statement, at);
         }
+        dialect::check_depth_of_subqueries(&statement)?;
         dialect::merge_columns(&mut statement)?;
         column_names::count(&statement)?;
         column_names::give(&mut statement);
@@ -299,7 +302,8 @@ fn build(
     let mut planner_context = PlannerContext::new().with_prepare_param_data_types(parameters.fields());
     let planner = SqlToRel::new_with_options(&context, parser_options(&settings.state.config_options().sql_parser));
     let plan = planner.sql_statement_to_plan_with_context(statement.clone(), &mut planner_context)?;
-    dialect::may_be_null(dialect::keep_unbounded_numerics(plan)?)
+    let plan = dialect::tell_subqueries(dialect::keep_unbounded_numerics(plan)?)?;
+    dialect::may_be_null(plan)
 }
 
 /// PostgreSQL's reading of literals and names.

@@ -14,13 +14,15 @@ use datafusion::optimizer::optimizer::{ApplyOrder, Optimizer};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::dialect::OneZeroInComparisons;
+use super::patience::Patient;
 
 /// All rules, in order.
 pub fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![Arc::new(OneZeroInComparisons)];
     for rule in Optimizer::new().rules {
         let moves_leaves = matches!(rule.name(), "extract_leaf_expressions" | "push_down_leaf_projections");
-        rules.push(if moves_leaves { Arc::new(WhereNamesAllow(rule)) } else { rule });
+        let rule: Arc<dyn OptimizerRule + Send + Sync> = if moves_leaves { Arc::new(WhereNamesAllow(rule)) } else { rule };
+        rules.push(Arc::new(Patient(rule)));
     }
     rules.push(Arc::new(OneZeroInComparisons));
     rules

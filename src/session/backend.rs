@@ -208,6 +208,11 @@ impl Interrupt {
         self.report.lock().clone()
     }
 
+    /// Whether something is.
+    pub fn is_raised(&self) -> bool {
+        self.report.lock().is_some()
+    }
+
     /// Forgets a cancel; a termination stays.
     pub fn clear(&self) {
         let mut raised = self.report.lock();

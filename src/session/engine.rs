@@ -14,6 +14,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_expr::projection::ProjectionExpr;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -22,6 +24,7 @@ use datafusion::prelude::SessionConfig;
 use parking_lot::Mutex;
 
 use super::memory::StatementPool;
+use super::outer_joins::{ForgetConstants, WhereNamesAreUnique};
 use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
@@ -53,6 +56,7 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_optimizer_rules(optimizer_rules())
         .with_query_planner(Arc::new(FeaturePlanner))
         .with_optimizer_rule(Arc::new(PruneFeatures))
+        .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(KeepSeriesInOrder))
         .with_physical_optimizer_rule(Arc::new(YieldInJoins))
         .build();
@@ -152,6 +156,16 @@ fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     rules.extend(Analyzer::new().rules);
     rules.push(Arc::new(OneZeroInOrder));
     rules.push(Arc::new(KeepSignedZeros));
+    rules
+}
+
+/// The engine's physical rules, those that go by names where names tell.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> = vec![Arc::new(ForgetConstants)];
+    for rule in PhysicalOptimizer::new().rules {
+        let by_name = rule.name().starts_with("FilterPushdown");
+        rules.push(if by_name { Arc::new(WhereNamesAreUnique(rule)) } else { rule });
+    }
     rules
 }
 

@@ -15,6 +15,7 @@ mod entity_rows;
 mod gateway;
 mod known;
 mod memory;
+mod outer_joins;
 mod password;
 mod portals;
 mod prepared;

@@ -1,7 +1,7 @@
 //! Queries: from a statement's tree to rows that stream, and to the shape that Describe gives.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
+use super::backend::Backend;
 use super::engine;
 use super::known::KnownStatement;
 use super::memory::StatementPool;
@@ -23,7 +24,7 @@ use super::settings;
 use super::statement::{Parsed, RegistryView, columns_of};
 use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
-use crate::plan::{self, Parameters, PlannedQuery, Retrieved, StopFlag};
+use crate::plan::{self, Parameters, Patience, PlannedQuery, Retrieved, StopFlag};
 use crate::sql::{CopySource, CursorStatement, Show, Statement};
 use crate::telemetry::Phase;
 
@@ -31,6 +32,9 @@ use crate::telemetry::Phase;
 pub(super) type Started = (Arc<[Column]>, BoxStream<'static, Result<RecordBatch, Report>>);
 /// The same, and the first rows, which are there already: a cancel that comes now comes after them.
 type Begun = (Arc<[Column]>, Option<RecordBatch>, BoxStream<'static, Result<RecordBatch, Report>>);
+
+/// A statement that is stopped is dropped within this time.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// A query ready to run.
 struct Ready {
@@ -98,16 +102,31 @@ impl Session {
     async fn ready(&self, sql: &SqlStatement, parameters: Parameters, text: &Arc<str>) -> Result<Ready, Report> {
         let began = Instant::now();
         let view = self.view_of_registry(mentions_history(text)).await?;
-        let planned = {
+        let planning = async {
             let settings = view.settings(self, text);
-            self.gateway.planner.query(sql, parameters, &settings).await?
+            let planned = self.gateway.planner.query(sql, parameters, &settings).await?;
+            let physical = engine::physical_plan(&view.state, &planned.plan).await;
+            let physical = physical.map_err(|failure| plan::located(plan::report(&failure, text), sql, text))?;
+            Ok((planned, physical))
         };
-        let physical = engine::physical_plan(&view.state, &planned.plan).await;
-        let physical = physical.map_err(|failure| plan::located(plan::report(&failure, text), sql, text))?;
+        let (planned, physical) = self.patiently(planning).await?;
         let counters = &self.gateway.counters;
         counters.took(Phase::Discovery, planned.discovery);
         counters.took(Phase::Planning, began.elapsed().saturating_sub(planned.discovery));
         Ok(Ready { physical, columns: columns(&planned), view, retrieved: planned.retrieved, text: Arc::clone(text) })
+    }
+
+    /// Planning, which ends when the statement is cancelled or its time is up. Who waits for the statement knows best why it ends, and is
+    /// given the time to say so.
+    async fn patiently<T>(&self, planning: impl Future<Output = Result<T, Report>>) -> Result<T, Report> {
+        let began = self.running.as_ref().map_or_else(Instant::now, |running| running.began);
+        let interrupt = self.interrupt();
+        let patience = Patience::new(self.statement_timeout().map(|time| began + time), move || interrupt.is_raised());
+        let planned = patience.within(planning).await;
+        if planned.as_ref().is_err_and(|report| report.sqlstate == SqlState::QUERY_CANCELED) {
+            tokio::time::sleep(HEARD_WITHIN).await;
+        }
+        planned
     }
 
     fn stream(&mut self, ready: Ready) -> Result<BoxStream<'static, Result<RecordBatch, Report>>, Report> {
@@ -337,7 +356,7 @@ impl Session {
         let settings = view.settings(self, text);
         let types = declared.iter().map(|pg_type| pg_type.map(PgType::arrow)).collect();
         let parameters = Parameters::typed(types).expecting(expected);
-        let planned = self.gateway.planner.query(sql, parameters, &settings).await?;
+        let planned = self.patiently(self.gateway.planner.query(sql, parameters, &settings)).await?;
         let parameters = planned
             .parameter_types
             .iter()

@@ -5,6 +5,7 @@
 //! - `FOR VERSION AS OF x` and `FOR TIMESTAMP AS OF x` after a table's name become spellings that it does parse; the tree
 //!   then holds `TableVersion::VersionAsOf` and `TableVersion::TimestampAsOf`. The engine's own planner drops table
 //!   versions silently: whoever plans must read them from the tree.
+//! - `x ISNULL` becomes `x IS NULL`.
 //! - `CREATE TABLE t (a, b) AS …` gets types that are not looked at.
 //! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
 
@@ -39,6 +40,17 @@ pub(super) fn are_words(tokens: &[TokenWithSpan], index: usize, wanted: &[&str])
     wanted.iter().enumerate().all(|(at, wanted)| is_word(tokens.get(index + at), wanted))
 }
 
+/// Whether what stands before is an operand, and no name follows from here: `x ISNULL`, not `AS isnull` or `isnull(x)`.
+fn follows_operand(tokens: &[TokenWithSpan], index: usize) -> bool {
+    let before = index.checked_sub(1).and_then(|before| tokens.get(before)).map(|token| &token.token);
+    let operand = match before {
+        Some(Token::Word(word)) => word.quote_style.is_some() || !is_reserved(&word.value.to_lowercase()),
+        Some(Token::RParen | Token::RBracket | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_)) => true,
+        _ => false,
+    };
+    operand && !matches!(tokens.get(index + 1).map(|token| &token.token), Some(Token::LParen | Token::Period))
+}
+
 /// Rewrites one statement's tokens.
 pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
     let mut rewritten = Rewritten { tokens: Vec::with_capacity(tokens.len() + 8), versioned: false, foreign_version: None };
@@ -57,6 +69,9 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
         {
             let span = token.span;
             rewritten.tokens.extend([word("SELECT", span), TokenWithSpan { token: Token::Mul, span }, word("FROM", span)]);
+            index += 1;
+        } else if is_word(Some(token), "ISNULL") && follows_operand(tokens, index) {
+            rewritten.tokens.extend([word("IS", token.span), word("NULL", token.span)]);
             index += 1;
         } else if are_words(tokens, index, &["FOR", "VERSION", "AS", "OF"]) && index > 0 {
             // VERSION AS OF takes bare numbers only, so versions travel as FOR SYSTEM_TIME until the tree is there.

@@ -28,7 +28,14 @@ const INTEGER_SUM: &str = "int_pl";
 const DAY_NANOS: f64 = 86_400_000_000_000.0;
 
 /// The operation as an expression of ours, if PostgreSQL's differs from the engine's.
-pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType, right_type: &DataType) -> Result<Option<Expr>> {
+pub(super) fn plan(
+    op: Operator,
+    left: &Expr,
+    right: &Expr,
+    left_type: &DataType,
+    right_type: &DataType,
+    zone: &str,
+) -> Result<Option<Expr>> {
     use DataType::{Date32, Timestamp};
     let call =
         |operation: Operation, left: Expr, right: Expr| Some(ScalarUDF::new_from_impl(Arithmetic::new(operation)).call(vec![left, right]));
@@ -43,8 +50,14 @@ pub(super) fn plan(op: Operator, left: &Expr, right: &Expr, left_type: &DataType
             call(Operation::Minus, days(left), days(right))
         }
         (Operator::Minus, Timestamp(..), Timestamp(..) | Date32) | (Operator::Minus, Date32, Timestamp(..)) => {
+            let instants = [left_type, right_type].iter().any(|of| matches!(of, Timestamp(_, Some(_))));
             let utc = |expression: &Expr, data_type: &DataType| match data_type {
                 Timestamp(_, Some(_)) => cast(expression.clone(), Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+                // Beside an instant it is one too: when the session's clock shows it.
+                _ if instants && zone != "UTC" => {
+                    let here = cast(expression.clone(), Timestamp(TimeUnit::Microsecond, Some(zone.into())));
+                    cast(here, Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+                }
                 _ => micros(expression),
             };
             call(Operation::Elapsed, utc(left, left_type), utc(right, right_type))

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::{Between, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, WindowFunctionDefinition,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, WindowFunctionDefinition, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
-use super::operators::adapt;
+use super::operators::{adapt, as_instant};
 use super::style::Style;
 use super::{casts, intervals, nested_order, similar, uuid, windows};
 use crate::error::{Report, SqlState};
 use crate::plan::context::external;
+use crate::plan::patience;
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -32,6 +33,7 @@ impl AnalyzerRule for PostgresCoercion {
         // Whether a node below may have got other types than the nodes above were made for.
         let mut retyped = false;
         plan.transform_up_with_subqueries(|node| {
+            patience::check()?;
             let node = if retyped { node.recompute_schema()? } else { node };
             let mut schema = DFSchema::empty();
             for input in node.inputs() {
@@ -43,7 +45,7 @@ impl AnalyzerRule for PostgresCoercion {
             let node = match node {
                 LogicalPlan::Union(union) => {
                     retyped = true;
-                    united(union)?
+                    united(union, style)?
                 }
                 other => other,
             };
@@ -72,6 +74,7 @@ pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, style: Style<
 }
 
 fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Transformed<Expr>> {
+    patience::check()?;
     match expression {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::FixedSizeBinary(uuid::WIDTH) => match expr.get_type(schema) {
             Ok(DataType::Utf8) => Ok(Transformed::yes(uuid::from_text(*expr)?)),
@@ -103,7 +106,7 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
         }
         Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut());
-            let mut changed = doubles(results.collect(), schema);
+            let mut changed = one_type(results.collect(), schema, style)?;
             if let Some(own) = case.expr.as_ref().and_then(|operand| operand.get_type(schema).ok()) {
                 for (when, _) in &mut case.when_then_expr {
                     **when = towards(std::mem::take(when.as_mut()), &own, schema, style)?;
@@ -113,10 +116,17 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::ScalarFunction(mut call) if takes_one_type(call.func.name()) => {
-            let changed = doubles(call.args.iter_mut().collect(), schema);
+            let changed = one_type(call.args.iter_mut().collect(), schema, style)?;
             Ok(if changed { Transformed::yes(Expr::ScalarFunction(call)) } else { Transformed::no(Expr::ScalarFunction(call)) })
         }
         Expr::SimilarTo(like) => similar::rewrite(like),
+        // The engine's two plans do not agree whether these may be NULL.
+        Expr::IsTrue(flag) => Ok(Transformed::yes(distinctly(*flag, Operator::IsNotDistinctFrom, true))),
+        Expr::IsFalse(flag) => Ok(Transformed::yes(distinctly(*flag, Operator::IsNotDistinctFrom, false))),
+        Expr::IsNotTrue(flag) => Ok(Transformed::yes(distinctly(*flag, Operator::IsDistinctFrom, true))),
+        Expr::IsNotFalse(flag) => Ok(Transformed::yes(distinctly(*flag, Operator::IsDistinctFrom, false))),
+        Expr::IsUnknown(flag) => Ok(Transformed::yes(Expr::IsNull(flag))),
+        Expr::IsNotUnknown(flag) => Ok(Transformed::yes(Expr::IsNotNull(flag))),
         Expr::AggregateFunction(mut call) => {
             comparable(call.func.name(), &call.params.args, schema)?;
             let narrow = sums_narrow_integers(call.func.name(), &call.params.args, schema);
@@ -143,10 +153,32 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
         Expr::InList(InList { expr, list, negated }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))) };
             let list = list.into_iter().map(|item| towards(item, &own, schema, style)).collect::<Result<_>>()?;
-            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
+            Ok(Transformed::yes(in_constants(*expr, list, negated)))
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+fn distinctly(flag: Expr, op: Operator, from: bool) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(flag), op, Box::new(lit(from))))
+}
+
+/// `x IN (…)` of constants alone: what else is in the list is compared by itself, since the engine merges two lists of one column as if
+/// all that differs in them were different values, and none NULL.
+fn in_constants(x: Expr, list: Vec<Expr>, negated: bool) -> Expr {
+    fn constant(item: &Expr) -> bool {
+        match item {
+            Expr::Literal(value, _) => !value.is_null(),
+            Expr::Cast(Cast { expr, .. }) | Expr::Negative(expr) => constant(expr),
+            _ => false,
+        }
+    }
+    let (constants, others): (Vec<Expr>, Vec<Expr>) = list.into_iter().partition(constant);
+    let (equal, joint) = if negated { (Operator::NotEq, Operator::And) } else { (Operator::Eq, Operator::Or) };
+    let binary = |left: Expr, op: Operator, right: Expr| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+    let terms = others.into_iter().map(|item| binary(x.clone(), equal, item));
+    let whole = (!constants.is_empty()).then(|| Expr::InList(InList { expr: Box::new(x.clone()), list: constants, negated }));
+    whole.into_iter().chain(terms).reduce(|left, right| binary(left, joint, right)).unwrap_or(lit(negated))
 }
 
 /// `a IS DISTINCT FROM b`, which the planner does not take for an operator.
@@ -206,6 +238,44 @@ fn is_float(data_type: &DataType) -> bool {
     data_type.is_floating()
 }
 
+/// Expressions of which one gives the value, as the others need them.
+fn one_type(mut expressions: Vec<&mut Expr>, schema: &DFSchema, style: Style<'_>) -> Result<bool> {
+    let typed = typed_literals(&mut expressions, schema, style)?;
+    let instants = instants(&mut expressions, schema, style);
+    Ok(doubles(expressions, schema) || typed || instants)
+}
+
+/// Quoted literals among values of another type are of that type.
+fn typed_literals(expressions: &mut [&mut Expr], schema: &DFSchema, style: Style<'_>) -> Result<bool> {
+    let is_literal = |expression: &Expr| matches!(expression, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
+    let wanted = expressions.iter().filter(|expression| !is_literal(expression)).find_map(|expression| {
+        let of = expression.get_type(schema).ok()?;
+        (!of.is_null()).then_some(of)
+    });
+    let Some(wanted) = wanted.filter(|of| of.is_temporal() || of.is_numeric() || *of == DataType::Boolean) else { return Ok(false) };
+    let mut changed = false;
+    for expression in expressions.iter_mut().filter(|expression| is_literal(expression)) {
+        let literal = std::mem::take(&mut **expression);
+        **expression = rewrite(datafusion::logical_expr::cast(literal, wanted.clone()), schema, style)?.data;
+        changed = true;
+    }
+    Ok(changed)
+}
+
+/// Clocks among instants are what the session's clock shows then.
+fn instants(expressions: &mut [&mut Expr], schema: &DFSchema, style: Style<'_>) -> bool {
+    let types: Vec<Option<DataType>> = expressions.iter().map(|expression| expression.get_type(schema).ok()).collect();
+    let Some(instant) = types.iter().flatten().find(|of| matches!(of, DataType::Timestamp(_, Some(_)))) else { return false };
+    let mut changed = false;
+    for (expression, of) in expressions.iter_mut().zip(&types) {
+        if matches!(of, Some(DataType::Timestamp(_, None) | DataType::Date32)) {
+            **expression = as_instant(std::mem::take(&mut **expression), instant, style.zone);
+            changed = true;
+        }
+    }
+    changed
+}
+
 /// Numerics among doubles become doubles, as in PostgreSQL; the engine would make numerics of fifteen places of the doubles.
 fn doubles(expressions: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     let types: Vec<Option<DataType>> = expressions.iter().map(|expression| expression.get_type(schema).ok()).collect();
@@ -224,16 +294,19 @@ fn doubles(expressions: Vec<&mut Expr>, schema: &DFSchema) -> bool {
 
 /// The same for the columns of a UNION, whose types are settled here: the engine would settle them after the expressions above the UNION
 /// have been rewritten for the types of its first branch.
-fn united(union: Union) -> Result<LogicalPlan> {
+fn united(union: Union, style: Style<'_>) -> Result<LogicalPlan> {
     let mut inputs = union.inputs;
     for column in 0..union.schema.fields().len() {
         let data_type = |input: &LogicalPlan| input.schema().fields().get(column).map(|field| field.data_type().clone());
         let types: Vec<DataType> = inputs.iter().filter_map(|input| data_type(input)).collect();
-        if !(types.iter().any(is_float) && types.iter().any(DataType::is_decimal)) {
+        let instant = types.iter().find(|of| matches!(of, DataType::Timestamp(_, Some(_))));
+        let is_clock = |of: &DataType| matches!(of, DataType::Timestamp(_, None) | DataType::Date32);
+        let mixed = types.iter().any(is_float) && types.iter().any(DataType::is_decimal) || instant.is_some() && types.iter().any(is_clock);
+        if !mixed {
             continue;
         }
         for input in &mut inputs {
-            if !data_type(input).is_some_and(|data_type| data_type.is_decimal()) {
+            if !data_type(input).is_some_and(|data_type| data_type.is_decimal() || is_clock(&data_type)) {
                 continue;
             }
             let columns = input.schema().columns().into_iter().enumerate().map(|(index, name)| {
@@ -241,7 +314,11 @@ fn united(union: Union) -> Result<LogicalPlan> {
                 if index != column {
                     return expression;
                 }
-                datafusion::logical_expr::cast(expression, DataType::Float64).alias_qualified(name.relation, name.name)
+                let cast = match instant {
+                    Some(instant) => as_instant(expression, instant, style.zone),
+                    None => datafusion::logical_expr::cast(expression, DataType::Float64),
+                };
+                cast.alias_qualified(name.relation, name.name)
             });
             let projected = LogicalPlanBuilder::new_from_arc(Arc::clone(input)).project(columns.collect::<Vec<_>>())?;
             *input = Arc::new(projected.build()?);
@@ -274,5 +351,5 @@ fn here(mut call: ScalarFunction, schema: &DFSchema, style: Style<'_>) -> Result
 fn towards(expression: Expr, other: &DataType, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
     let Ok(own) = expression.get_type(schema) else { return Ok(expression) };
     // A cast that this makes was not there when the operands were rewritten.
-    rewrite(adapt(expression, &own, other)?, schema, style).map(|rewritten| rewritten.data)
+    rewrite(adapt(expression, &own, other, style.zone)?, schema, style).map(|rewritten| rewritten.data)
 }

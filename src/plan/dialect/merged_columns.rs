@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use crate::error::{Report, SqlState};
@@ -22,9 +22,15 @@ use crate::error::{Report, SqlState};
 pub(in crate::plan) fn rewrite(statement: &mut Statement) -> Result<(), Report> {
     match statement.visit(&mut Queries) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(what) => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported")).hint(
-            "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named.",
-        )),
+        ControlFlow::Break(what) => {
+            let report = Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"));
+            let hint = if what.ends_with("ALL") {
+                "Number equal rows with row_number() OVER (PARTITION BY all columns), and leave ALL out."
+            } else {
+                "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named."
+            };
+            Err(report.hint(hint))
+        }
     }
 }
 
@@ -62,7 +68,13 @@ struct Merged {
 fn of_body(body: &mut SetExpr) -> ControlFlow<&'static str, Option<Merged>> {
     match body {
         SetExpr::Select(select) => of_select(select),
-        SetExpr::SetOperation { left, right, .. } => {
+        SetExpr::SetOperation { left, right, op, set_quantifier } => {
+            // The engine takes the rows of one side that the other has, however often.
+            match (op, set_quantifier) {
+                (SetOperator::Except, SetQuantifier::All) => return ControlFlow::Break("EXCEPT ALL"),
+                (SetOperator::Intersect, SetQuantifier::All) => return ControlFlow::Break("INTERSECT ALL"),
+                _ => {}
+            }
             of_body(left)?;
             of_body(right)?;
             ControlFlow::Continue(None)

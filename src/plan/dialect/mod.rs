@@ -1,6 +1,6 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
-//! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
+//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
 mod arithmetic;
@@ -19,11 +19,14 @@ mod object_ids;
 mod numeric_arithmetic;
 mod numeric_rounding;
 mod operators;
+mod rows;
 mod scalar_subqueries;
 mod set_comparisons;
 mod similar;
 mod spellings;
 mod style;
+mod subquery_depth;
+mod subquery_truth;
 mod system_columns;
 mod system_sets;
 mod told_apart;
@@ -45,6 +48,8 @@ pub(super) use operators::PostgresOperators;
 pub(super) use scalar_subqueries::may_be_null;
 pub use style::DateSettings;
 pub(super) use style::Style;
+pub(super) use subquery_depth::check as check_depth_of_subqueries;
+pub(super) use subquery_truth::tell as tell_subqueries;
 pub(super) use told_apart::with_names_apart;
 pub(super) use types::PostgresTypes;
 pub(super) use unbounded_numeric::keep as keep_unbounded_numerics;
@@ -57,6 +62,7 @@ pub(super) fn rewrite(statement: &mut Statement) {
     values_lists::rewrite(statement);
     literals::rewrite(statement);
     set_comparisons::rewrite(statement);
+    rows::rewrite(statement);
     windows::rewrite(statement);
     system_columns::rewrite(statement);
     spellings::rewrite(statement);

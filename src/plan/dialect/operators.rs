@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ListBuilder, StringBuilder};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
@@ -21,16 +21,20 @@ use crate::pg_format::encode::Format;
 use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
 use crate::plan::parameters::Parameters;
+use crate::plan::patience;
 
 /// PostgreSQL's choice of operators.
 #[derive(Debug)]
 pub struct PostgresOperators {
     /// The statement's parameters, which take their types from what they meet.
     pub parameters: Arc<Parameters>,
+    /// The session's time zone.
+    pub time_zone: Arc<str>,
 }
 
 impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        patience::check()?;
         let RawBinaryExpr { op, left, right } = expr;
         let typed = self.parameters.typed_operands(&op, left, right, schema);
         let (left, right) = typed.map_err(|report| DataFusionError::External(Box::new(report)))?;
@@ -45,7 +49,7 @@ impl ExprPlanner for PostgresOperators {
             return Ok(PlannerResult::Planned(call));
         }
         if let Some(operator) = arithmetic_operator(&op)
-            && let Some(planned) = arithmetic::plan(operator, &left, &right, &left_type, &right_type)?
+            && let Some(planned) = arithmetic::plan(operator, &left, &right, &left_type, &right_type, &self.time_zone)?
         {
             return Ok(PlannerResult::Planned(planned));
         }
@@ -68,8 +72,8 @@ impl ExprPlanner for PostgresOperators {
         if arithmetic_operator(&op).is_some() && (left_type.is_temporal() || right_type.is_temporal()) {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
-        let left = adapt(left, &left_type, &right_type)?;
-        let right = adapt(right, &right_type, &left_type)?;
+        let left = adapt(left, &left_type, &right_type, &self.time_zone)?;
+        let right = adapt(right, &right_type, &left_type, &self.time_zone)?;
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 
@@ -144,9 +148,18 @@ fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
     if spelt && scalar(other) { cast(expression, DataType::Utf8) } else { expression }
 }
 
+/// A clock's reading, or a date's midnight, as the instant when the session's clock shows it.
+pub(super) fn as_instant(expression: Expr, instant: &DataType, zone: &str) -> Expr {
+    cast(cast(expression, DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()))), instant.clone())
+}
+
 /// One operand as the other needs it.
-pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType) -> Result<Expr> {
+pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType, zone: &str) -> Result<Expr> {
     match (own, other) {
+        // The engine would read the clock in the instant's own zone, which is the table's.
+        (DataType::Timestamp(_, None) | DataType::Date32, instant @ DataType::Timestamp(_, Some(_))) if zone != "UTC" => {
+            Ok(as_instant(expression, instant, zone))
+        }
         (own, DataType::Float16 | DataType::Float32 | DataType::Float64) if own.is_decimal() => Ok(cast(expression, DataType::Float64)),
         (DataType::Utf8, DataType::FixedSizeBinary(uuid::WIDTH)) if matches!(expression, Expr::Literal(..)) => uuid::from_text(expression),
         (DataType::Utf8, DataType::Boolean) => Ok(boolean_literal(&expression).unwrap_or(expression)),

@@ -1,11 +1,11 @@
 //! Other spellings of what the engine has, brought to its own on the tree: functions under PostgreSQL's names, prefix operators,
-//! `AT TIME ZONE`, `FETCH FIRST`, `generate_series(…) AS x` whose column is `x`, and EXISTS in a select list.
+//! `AT TIME ZONE`, `FETCH FIRST`, and `generate_series(…) AS x` whose column is `x`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    Query, Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -53,7 +53,6 @@ impl VisitorMut for Spellings {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         fetch_is_limit(query);
-        exists_in_items(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -118,8 +117,25 @@ fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
     if clauses.is_empty() { args.iter().map(plain).collect() } else { None }
 }
 
+/// `count(1)` is `count(*)`, which the engine makes of it too, but not of its name where both stand.
+fn counts_rows(function: &mut Function) {
+    let FunctionArguments::List(FunctionArgumentList { args, clauses, duplicate_treatment: None }) = &mut function.args else { return };
+    let [argument @ FunctionArg::Unnamed(FunctionArgExpr::Expr(_))] = args.as_mut_slice() else { return };
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(counted)) = &*argument else { return };
+    // A number has been given its type by now.
+    let literal = if let Expr::Cast { expr, .. } = counted { expr.as_ref() } else { counted };
+    let is_number = matches!(literal, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+    if is_number && clauses.is_empty() {
+        *argument = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
+    }
+}
+
 fn by_function(function: &mut Function) -> Option<Expr> {
     let name = builtin(&function.name)?;
+    if name == "count" {
+        counts_rows(function);
+        return None;
+    }
     if let Some((_, own)) = FUNCTIONS.iter().find(|(theirs, _)| *theirs == name) {
         function.name = ObjectName::from(vec![Ident::new(*own)]);
         return None;
@@ -215,62 +231,5 @@ fn name_series(name: &ObjectName, alias: &mut Option<TableAlias>) {
             let own = Ident::new("generate_series");
             *alias = Some(TableAlias { explicit: true, name: own.clone(), columns: column(own), at: None });
         }
-    }
-}
-
-fn exists_in_items(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => {
-            for item in &mut select.projection {
-                if let SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } = item {
-                    exists_is_a_value(expression);
-                }
-            }
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            exists_in_items(left);
-            exists_in_items(right);
-        }
-        _ => {}
-    }
-}
-
-/// EXISTS as a count: in WHERE the engine makes a semi join of it, but it has no value of it.
-fn exists_is_a_value(expression: &mut Expr) {
-    match expression {
-        Expr::Exists { subquery, negated } => {
-            let shape = if *negated {
-                "(SELECT count(*) = 0 FROM (SELECT 1) AS \"exists\")"
-            } else {
-                "(SELECT count(*) > 0 FROM (SELECT 1) AS \"exists\")"
-            };
-            if let Some(Expr::Subquery(mut counted)) = parsed(shape) {
-                if let SetExpr::Select(select) = counted.body.as_mut()
-                    && let Some(table) = select.from.first_mut()
-                    && let TableFactor::Derived { subquery: inner, .. } = &mut table.relation
-                {
-                    *inner = subquery.clone();
-                }
-                *expression = Expr::Subquery(counted);
-            }
-        }
-        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } | Expr::Cast { expr: inner, .. } => exists_is_a_value(inner),
-        Expr::BinaryOp { left, right, .. } => {
-            exists_is_a_value(left);
-            exists_is_a_value(right);
-        }
-        Expr::Case { operand, conditions, else_result, .. } => {
-            if let Some(operand) = operand {
-                exists_is_a_value(operand);
-            }
-            for branch in conditions {
-                exists_is_a_value(&mut branch.condition);
-                exists_is_a_value(&mut branch.result);
-            }
-            if let Some(last) = else_result {
-                exists_is_a_value(last);
-            }
-        }
-        _ => {}
     }
 }

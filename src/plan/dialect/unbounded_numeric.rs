@@ -16,12 +16,14 @@ use super::numeric_rounding;
 use crate::pg_format::decode::{self, Value};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::{NUMERIC_PRECISION, PG_TYPMOD_KEY, PgType};
+use crate::plan::patience;
 
 /// The plan with such casts as they should be.
 pub fn keep(plan: LogicalPlan) -> Result<LogicalPlan> {
     // Whether a node below has other types than those above were made for.
     let mut retyped = false;
     let kept = plan.transform_up_with_subqueries(|node| {
+        patience::check()?;
         let node = if retyped { node.recompute_schema()? } else { node };
         let mut found = false;
         node.apply_expressions(|expression| {

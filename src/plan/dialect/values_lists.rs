@@ -2,12 +2,14 @@
 //!
 //! The engine asks each row for the same type down to what it calls metadata, and so refuses a list of which one row has a cast. PostgreSQL
 //! takes texts without a type and NULLs for what the other rows are. Bare numbers, which have a type, are taken for a double where a row is
-//! one (the engine would make numerics of all of them), and for a numeric or an object's id, where both have to be said.
+//! one (the engine would make numerics of all of them), and for a numeric or an object's id, where both have to be said. A list with a
+//! subquery in it becomes SELECTs.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, Statement, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TypedString,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 
 /// Gives such values their types. Comes before bare numbers get those that their size gives them.
@@ -19,6 +21,16 @@ struct Lists;
 
 impl VisitorMut for Lists {
     type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Values(values) = query.body.as_mut()
+            && values.rows.iter().flat_map(|row| row.iter()).any(has_subquery)
+            && let Some(selects) = selected(values.rows.iter().map(|row| row.to_vec()).collect())
+        {
+            *query.body = selects;
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let SetExpr::Values(values) = query.body.as_mut() else { return ControlFlow::Continue(()) };
@@ -40,6 +52,28 @@ impl VisitorMut for Lists {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn has_subquery(expression: &Expr) -> bool {
+    let found = visit_expressions(expression, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// Rows as SELECTs: subqueries have no place in the engine's VALUES.
+fn selected(mut rows: Vec<Vec<Expr>>) -> Option<SetExpr> {
+    if rows.len() > 1 {
+        let right = Box::new(selected(rows.split_off(rows.len() / 2))?);
+        let left = Box::new(selected(rows)?);
+        return Some(SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, left, right });
+    }
+    let SetExpr::Select(mut select) = *crate::sql::parse_entity_query("SELECT 1").ok()?.body else { return None };
+    let columns = rows.pop()?.into_iter().enumerate();
+    let named = |(index, expr): (usize, Expr)| SelectItem::ExprWithAlias { expr, alias: Ident::new(format!("column{}", index + 1)) };
+    select.projection = columns.map(named).collect();
+    Some(SetExpr::Select(select))
 }
 
 /// The type that a value says.
