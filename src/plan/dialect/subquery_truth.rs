@@ -65,7 +65,7 @@ impl Truth<'_> {
     /// `x NOT IN (subquery)` as a condition.
     fn none_is(&mut self, x: Expr, subquery: Subquery) -> Result<Expr> {
         let (y, builder) = self.named(&subquery)?;
-        let (x, mut outer) = self.from_outside(x)?;
+        let (x, mut outer) = self.written_inside(x)?;
         let plan = builder.filter(Expr::IsNotFalse(Box::new(y.eq(x))))?.build()?;
         outer.extend(subquery.outer_ref_columns);
         let subquery = Subquery { subquery: plan.into(), outer_ref_columns: outer, spans: Spans::new() };
@@ -91,7 +91,7 @@ impl Truth<'_> {
             return Err(external(Report::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Use EXISTS, or a condition of WHERE.")));
         }
         let (y, all) = self.named(&subquery)?;
-        let (outside, outer) = self.from_outside(x.clone())?;
+        let (outside, outer) = self.written_inside(x.clone())?;
         let same = counted(all.clone().filter(y.clone().eq(outside))?, outer)?;
         let unknown = counted(all.clone().filter(y.is_null())?, Vec::new())?;
         let rows = counted(all, Vec::new())?;
@@ -115,7 +115,7 @@ impl Truth<'_> {
     }
 
     /// The expression as it is written inside of the subquery.
-    fn from_outside(&self, expression: Expr) -> Result<(Expr, Vec<Expr>)> {
+    fn written_inside(&self, expression: Expr) -> Result<(Expr, Vec<Expr>)> {
         let mut outer = Vec::new();
         let told = expression.transform_up(|part| match part {
             Expr::Column(column) => {
