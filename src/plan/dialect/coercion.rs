@@ -20,6 +20,11 @@ use super::operators::{adapt, as_instant};
 use super::style::Style;
 use super::{casts, intervals, nested_order, similar, uuid, windows};
 use crate::error::{Report, SqlState};
+use crate::pg_format::decode;
+use crate::pg_format::encode::Format;
+use crate::pg_format::reading::Reading;
+use crate::pg_format::zone::Zone;
+use crate::pg_type::PgType;
 use crate::plan::context::external;
 use crate::plan::patience;
 
@@ -254,9 +259,12 @@ fn typed_literals(expressions: &mut [&mut Expr], schema: &DFSchema, style: Style
     });
     let Some(wanted) = wanted.filter(|of| of.is_temporal() || of.is_numeric() || *of == DataType::Boolean) else { return Ok(false) };
     let mut changed = false;
-    for expression in expressions.iter_mut().filter(|expression| is_literal(expression)) {
-        let literal = std::mem::take(&mut **expression);
-        **expression = rewrite(datafusion::logical_expr::cast(literal, wanted.clone()), schema, style)?.data;
+    let reading = Reading { zone: Zone::parse(style.zone).unwrap_or(Zone::UTC), order: style.order };
+    for expression in expressions {
+        let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &**expression else { continue };
+        // Read here and now: what is no value is refused also where it would not be reached.
+        let value = decode::parameter(PgType::of_data_type(&wanted), Format::Text, Some(text.as_bytes()), reading).map_err(external)?;
+        **expression = Expr::Literal(ScalarValue::try_from_array(&value, 0)?, metadata.clone());
         changed = true;
     }
     Ok(changed)

@@ -144,7 +144,8 @@ fn is_text(data_type: &DataType) -> bool {
 /// What is joined to a text is text in PostgreSQL's spelling.
 fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
     let scalar = |data_type: &DataType| !data_type.is_nested() && *data_type != DataType::Null;
-    let spelt = own.is_floating() || own.is_temporal() || matches!(own, DataType::Interval(_) | DataType::Binary);
+    let spelt =
+        own.is_floating() || own.is_temporal() || matches!(own, DataType::Interval(_) | DataType::Binary | DataType::Decimal256(..));
     if spelt && scalar(other) { cast(expression, DataType::Utf8) } else { expression }
 }
 
