@@ -183,10 +183,8 @@ impl PgType {
     /// The type a client is told for a field.
     pub fn of(field: &Field) -> PgType {
         if let Some(named) = field.metadata().get(PG_TYPE_KEY).and_then(|name| PgType::from_name(name)) {
-            // A cast keeps what its operand was called, and what was read out of JSON is no JSON any more.
-            let plain = field.data_type();
-            let read = plain.is_numeric() || plain.is_temporal() || *plain == DataType::Boolean;
-            if !(read && matches!(named, PgType::JSON | PgType::JSONB)) {
+            // A cast of the engine's keeps what its operand was called, and what was read out of JSON is no JSON any more.
+            if named.may_be(field.data_type()) {
                 return named;
             }
         }
@@ -202,6 +200,24 @@ impl PgType {
             | DataType::ListView(item)
             | DataType::LargeListView(item) => PgType::list_of(item),
             other => PgType::of_data_type(other),
+        }
+    }
+
+    /// Whether values of this data type may be of this type at all.
+    fn may_be(self, data_type: &DataType) -> bool {
+        match data_type {
+            DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_) => {
+                self.element().is_some()
+                    || matches!(self, PgType::JSON | PgType::JSONB | PgType::INT2VECTOR | PgType::OIDVECTOR | PgType::ANYARRAY)
+            }
+            other if other.is_numeric() || other.is_temporal() || *other == DataType::Boolean => {
+                self.element().is_none() && !matches!(self, PgType::JSON | PgType::JSONB) && !matches!(self.category(), 'S' | 'Z')
+            }
+            _ => true,
         }
     }
 
@@ -337,11 +353,17 @@ impl PgType {
         )
     }
 
+    /// Whether values are an oid that text shows as the name of an object (`regclass`, …).
+    pub fn is_named_oid(self) -> bool {
+        self.is_oid_like() && !matches!(self, PgType::OID | PgType::XID | PgType::CID)
+    }
+
     /// The Arrow type of a column or parameter of this type. A numeric is one of unknown scale ([`NUMERIC_PRECISION`]); a bound
     /// parameter keeps its own.
     pub fn arrow(self) -> DataType {
         if let Some(element) = self.element() {
-            return DataType::List(Arc::new(element.arrow_field("item")));
+            // What the elements are called is the array's to say, so that lists of one layout are of one type.
+            return DataType::List(Arc::new(Field::new("item", element.arrow(), true)));
         }
         match self {
             PgType::BOOL => DataType::Boolean,

@@ -25,10 +25,10 @@ mod session_function;
 pub use feature_store::{LiveView, RetrievedTable, Status, StoreState, entities, feature_views, features, status};
 pub use functions::session_functions;
 pub use pg_catalog::Catalog;
-pub use pg_catalog::functions::function as catalog_function;
+pub use pg_catalog::functions::{function as catalog_function, object_id};
 pub use pg_functions::{
-    Builtin, FIELDS_WITH_FRACTION, aggregate_functions, builtin_functions, contains_all, extract_fraction, json_operator, strpos,
-    text_concatenation,
+    Builtin, FIELDS_WITH_FRACTION, SEARCHED_CASE, SIMPLE_CASE, aggregate_functions, builtin_functions, byte_concatenation, common_name,
+    common_type, contains_all, extract_fraction, json_operator, make_array, strpos, text_concatenation, unmatched,
 };
 pub use session_facts::{BackendFacts, Backends, CursorFacts, PreparedFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
 

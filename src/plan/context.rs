@@ -11,11 +11,11 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning, TypePlanner,
 };
-use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF};
 use datafusion::sql::planner::object_name_to_table_reference;
-use datafusion::sql::sqlparser::ast::TableFactor;
+use datafusion::sql::sqlparser::ast::{ObjectName, TableAlias, TableFactor, TableFunctionArgs};
 
-use super::dialect::{PostgresOperators, PostgresTypes};
+use super::dialect::{PostgresOperators, PostgresTypes, row_of};
 use super::functions::{Moment, RangesCall, RetrievalCall, is_last_query, is_ranges, is_retrieval, plan_ranges, plan_retrieval};
 use super::parameters::Parameters;
 use super::resolve::Resolved;
@@ -168,6 +168,12 @@ impl RelationPlanner for FeatureRelations {
                 let plan = LogicalPlanBuilder::scan("last_query", source, None)?.build()?;
                 return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))));
             }
+            TableFactor::Table { name, args: Some(args), alias, .. } if self.is_value(name, context) => {
+                return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+                    one_row(name, args, alias.as_ref(), context)?,
+                    alias.clone(),
+                ))));
+            }
             TableFactor::Table { name, args: None, version: Some(version), alias, .. } => {
                 let reference = object_name_to_table_reference(name.clone(), true)?;
                 let source = match self.resolved.versioned(&reference, version) {
@@ -181,6 +187,31 @@ impl RelationPlanner for FeatureRelations {
         }
         Ok(RelationPlanning::Original(Box::new(relation)))
     }
+}
+
+impl FeatureRelations {
+    /// Whether it is a function of values, which stands in FROM as one row.
+    fn is_value(&self, name: &ObjectName, context: &dyn RelationPlannerContext) -> bool {
+        let [name] = name.0.as_slice() else { return false };
+        let Some(name) = name.as_ident().map(|name| name.value.to_ascii_lowercase()) else { return false };
+        let provider = context.context_provider();
+        !ROW_SETS.contains(&name.as_str()) && provider.get_function_meta(&name).is_some()
+    }
+}
+
+/// Functions that the engine has in FROM, besides those of values under the same names.
+const ROW_SETS: [&str; 3] = ["generate_series", "range", "unnest"];
+
+/// `SELECT f(…) AS f`, the column named as the alias if there is one.
+fn one_row(
+    name: &ObjectName,
+    arguments: &TableFunctionArgs,
+    alias: Option<&TableAlias>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let column = alias.map(|alias| alias.name.clone()).or_else(|| name.0.last().and_then(|part| part.as_ident()).cloned());
+    let subquery = row_of(name, arguments, column).ok_or_else(|| external(Report::new(SqlState::SYNTAX_ERROR, "a function in FROM")))?;
+    context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })
 }
 
 /// A report on its way through the engine.

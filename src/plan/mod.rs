@@ -183,7 +183,7 @@ impl Planner {
             plan = build(&statement, settings, &resolved, &parameters).map_err(|failure| told(&failure))?;
         }
         let parameter_types = parameters.complete(&plan).map_err(|failure| told(&failure))?;
-        if let Some(values) = parameters.bound_values() {
+        if let Some(values) = parameters.bound_values(resolved.catalog()).map_err(|failure| told(&failure))? {
             plan = plan.with_param_values(ParamValues::List(values)).map_err(|failure| told(&failure))?;
         }
         plan = correlated::convert(plan, settings.state).map_err(|failure| told(&failure))?;

@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
 use datafusion::sql::sqlparser::ast::{CastKind, Expr, Query, SelectItem, SetExpr, Value};
 
 use crate::error::Report;
+use crate::pg_format::characters;
 use crate::pg_type::PgType;
 use crate::plan;
 
@@ -20,7 +21,10 @@ pub(super) fn assigned(expression: Expr, column: &Field) -> Expr {
     if matches!(&expression, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default")) {
         return expression;
     }
-    match crate::sql::parse_type(&PgType::sql_name(column)) {
+    let pg_type = PgType::of(column);
+    // A text's length is not that of a cast, which would cut it: what is too long is found when the row is there.
+    let typmod = if pg_type.element().unwrap_or(pg_type).category() == 'S' { -1 } else { PgType::typmod(column) };
+    match crate::sql::parse_type(&pg_type.format(typmod)) {
         Some(data_type) => Expr::Cast { kind: CastKind::Cast, expr: Box::new(expression), data_type, array: false, format: None },
         None => expression,
     }
@@ -51,6 +55,13 @@ pub(super) fn source(query: &mut Query, columns: &[&Field]) {
         }
         _ => {}
     }
+}
+
+/// A column of a result, as one of a table: text of no more than its characters, a `char(n)` without its blanks where it becomes another.
+pub(super) fn column(array: &ArrayRef, source: &Field, target: &Field) -> Result<ArrayRef, Report> {
+    let is_fixed = PgType::of(source) == PgType::BPCHAR && PgType::of(target) != PgType::BPCHAR;
+    let array = if is_fixed { &characters::trimmed(array)? } else { array };
+    characters::assigned(&cast(array, target.data_type())?, target)
 }
 
 /// An array that was computed, as a column of this type; a fraction becomes the nearest whole number.

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -40,8 +39,7 @@ pub(super) struct Portal {
 impl Portal {
     fn parsed(&self) -> Option<Parsed> {
         let statement = self.prepared.statement.clone()?;
-        let types: Vec<DataType> = self.prepared.parameters.iter().map(|pg_type| pg_type.arrow()).collect();
-        let parameters = Some((types, self.values.clone()));
+        let parameters = Some((self.prepared.parameters.clone(), self.values.clone()));
         Some(Parsed { statement, text: Arc::clone(&self.prepared.text), parameters })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::StringArray;
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -179,16 +179,20 @@ impl Session {
     ) -> Result<(SchemaRef, Vec<RecordBatch>), Report> {
         let (columns, first, stream) = self.start(sql, parameters, text).await?;
         let mut stream = futures::stream::iter(first.map(Ok)).chain(stream);
-        let fields: Vec<Field> = columns.iter().map(|column| column.field.as_ref().clone().with_name(&column.name)).collect();
-        let schema = Arc::new(Schema::new(fields));
+        let field = |column: &Column| bare_oid(column.field.as_ref().clone().with_name(&column.name));
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let pool = self.gateway.memory();
         let reservation = datafusion::execution::memory_pool::MemoryConsumer::new("collected rows").register(&pool);
         let mut batches = Vec::new();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             reservation.try_grow(batch.get_array_memory_size()).map_err(|failure| plan::without_position(&failure))?;
-            let renamed = RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec())
-                .map_err(|failure| plan::without_position(&failure.into()))?;
+            let bare = |(array, column): (&ArrayRef, &Column)| match array.as_struct_opt() {
+                Some(pair) if PgType::of(&column.field).is_named_oid() => Arc::clone(pair.column(0)),
+                _ => Arc::clone(array),
+            };
+            let arrays = batch.columns().iter().zip(columns.iter()).map(bare).collect();
+            let renamed = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|failure| plan::without_position(&failure.into()))?;
             batches.push(renamed);
         }
         Ok((schema, batches))
@@ -355,7 +359,7 @@ impl Session {
         let view = self.view_of_registry(false).await?;
         let settings = view.settings(self, text);
         let types = declared.iter().map(|pg_type| pg_type.map(PgType::arrow)).collect();
-        let parameters = Parameters::typed(types).expecting(expected);
+        let parameters = Parameters::typed(types).named(declared.iter().copied()).expecting(expected);
         let planned = self.patiently(self.gateway.planner.query(sql, parameters, &settings)).await?;
         let parameters = planned
             .parameter_types
@@ -419,4 +423,10 @@ fn explain_schema() -> Schema {
 /// The registry's history costs reads, so it is asked for only where the text names it.
 fn mentions_history(text: &str) -> bool {
     text.contains("registry_history")
+}
+
+/// The column of a result as one of a table: what is shown with its name is an oid.
+fn bare_oid(field: Field) -> Field {
+    let is_pair = PgType::of(&field).is_named_oid() && matches!(field.data_type(), DataType::Struct(_));
+    if is_pair { field.with_data_type(DataType::UInt32) } else { field }
 }

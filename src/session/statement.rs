@@ -33,14 +33,22 @@ pub(super) struct Parsed {
     /// All that the client sent.
     pub text: Arc<str>,
     /// Types and values of its parameters.
-    pub parameters: Option<(Vec<DataType>, Vec<ScalarValue>)>,
+    pub parameters: Option<(Vec<PgType>, Vec<ScalarValue>)>,
 }
 
 impl Parsed {
     /// The parameters as the planner takes them.
     pub(super) fn parameters(&self) -> Parameters {
         match &self.parameters {
-            Some((types, values)) => Parameters::bound(types.iter().cloned().map(Some).collect(), values.clone()),
+            Some((types, values)) => {
+                // An array has as many dimensions as its value.
+                let own = |(pg_type, value): (&PgType, &ScalarValue)| match value.data_type() {
+                    list @ DataType::List(_) if pg_type.element().is_some() => list,
+                    _ => pg_type.arrow(),
+                };
+                let known = types.iter().zip(values).map(|pair| Some(own(pair))).collect();
+                Parameters::bound(known, values.clone()).named(types.iter().copied().map(Some))
+            }
             None => Parameters::bound(Vec::new(), Vec::new()),
         }
     }

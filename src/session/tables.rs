@@ -18,7 +18,7 @@ use super::settings::{folded, ident};
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
 use crate::error::{Notice, Report, SqlState, null_in_column};
-use crate::pg_type::PgType;
+use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 use crate::plan::{self, Parameters};
 use crate::sql::{Statement, StatementText, position_of};
 
@@ -271,7 +271,7 @@ impl Session {
         if matches!(&statement.statement, Statement::Sql(sql) if matches!(sql.as_ref(), SqlStatement::Execute { .. })) {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXECUTE of an EXECUTE is not supported"));
         }
-        let inner = Parsed { statement, text: prepared.text, parameters: Some((types, values)) };
+        let inner = Parsed { statement, text: prepared.text, parameters: Some((prepared.parameters, values)) };
         Box::pin(self.run(inner)).await
     }
 
@@ -390,6 +390,11 @@ fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterato
         })?;
         field = field.with_data_type(DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0)));
     }
+    if typmod > 0 && pg_type.element().unwrap_or(pg_type).category() == 'S' {
+        let mut metadata = field.metadata().clone();
+        metadata.insert(PG_TYPMOD_KEY.to_owned(), typmod.to_string());
+        field = field.with_metadata(metadata);
+    }
     let mut nullable = true;
     for option in options {
         match option {
@@ -425,7 +430,7 @@ pub(super) fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Op
             None => Some(index),
         };
         let array = match source {
-            Some(source) => cast(batch.column(source), field.data_type())?,
+            Some(source) => assignment::column(batch.column(source), batch.schema_ref().field(source), field)?,
             None => new_null_array(field.data_type(), batch.num_rows()),
         };
         if !field.is_nullable() && array.null_count() > 0 {

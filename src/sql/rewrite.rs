@@ -7,6 +7,8 @@
 //!   versions silently: whoever plans must read them from the tree.
 //! - `x ISNULL` becomes `x IS NULL`.
 //! - `CREATE TABLE t (a, b) AS …` gets types that are not looked at.
+//! - `BETWEEN SYMMETRIC a AND b` becomes `BETWEEN !! a AND b`, an operator that PostgreSQL has no more; `ASYMMETRIC` says nothing.
+//! - `NATIONAL CHARACTER` is CHARACTER.
 //! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
 
 use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
@@ -83,6 +85,14 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
             index += 1;
             // TIMESTAMP AS OF follows by itself, and must not be met again.
             rewritten.tokens.push(tokens[index].clone());
+            index += 1;
+        } else if are_words(tokens, index, &["BETWEEN", "SYMMETRIC"]) {
+            rewritten.tokens.extend([token.clone(), TokenWithSpan { token: Token::DoubleExclamationMark, span: tokens[index + 1].span }]);
+            index += 2;
+        } else if are_words(tokens, index, &["BETWEEN", "ASYMMETRIC"]) {
+            rewritten.tokens.push(token.clone());
+            index += 2;
+        } else if are_words(tokens, index, &["NATIONAL", "CHARACTER"]) || are_words(tokens, index, &["NATIONAL", "CHAR"]) {
             index += 1;
         } else {
             if is_word(Some(token), "SYSTEM_TIME")

@@ -1,5 +1,6 @@
 //! `sum` and `avg` of integers as PostgreSQL has them: exact. The sum of `bigint` is a numeric, so that it cannot overflow, and the mean
 //! of whole numbers and of numerics is a numeric of sixteen decimal places; the engine would wrap around, and answer with a double.
+//! And `min`, `max` and `array_agg`, whose answer is called what their argument is (jsonb, `char(n)`, name).
 //!
 //! The engine's own functions do the work: only the types that arguments are brought to are others.
 
@@ -7,6 +8,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::functions_aggregate::array_agg::array_agg_udaf;
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
 use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
 use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
@@ -15,25 +18,39 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs, Volatility,
 };
 
+use super::named::with_name;
+use crate::pg_type::PgType;
+
 /// Digits behind the point that a mean is computed from; the engine adds four.
 const MEAN_SCALE: i8 = 12;
 /// Digits of a numeric.
 const PRECISION: u8 = 38;
 
-/// Both.
+/// All of them.
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    [(sum_udaf(), Kind::Sum), (avg_udaf(), Kind::Mean)]
-        .into_iter()
-        .map(|(inner, kind)| {
-            Arc::new(AggregateUDF::new_from_impl(Exact { inner, kind, signature: Signature::user_defined(Volatility::Immutable) }))
-        })
-        .collect()
+    [
+        (sum_udaf(), Kind::Sum),
+        (avg_udaf(), Kind::Mean),
+        (min_udaf(), Kind::One),
+        (max_udaf(), Kind::One),
+        (array_agg_udaf(), Kind::Elements),
+    ]
+    .into_iter()
+    .map(|(inner, kind)| {
+        Arc::new(AggregateUDF::new_from_impl(Exact { inner, kind, signature: Signature::user_defined(Volatility::Immutable) }))
+    })
+    .chain(super::ordered_set::functions())
+    .collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Sum,
     Mean,
+    /// One of the arguments.
+    One,
+    /// All of them.
+    Elements,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -47,7 +64,7 @@ struct Exact {
 fn exact(kind: Kind, argument: &DataType) -> Option<DataType> {
     match (kind, argument) {
         (Kind::Sum, DataType::Int64) => Some(DataType::Decimal128(PRECISION, 0)),
-        (Kind::Sum, _) => None,
+        (Kind::Sum | Kind::One | Kind::Elements, _) => None,
         (Kind::Mean, DataType::Int8 | DataType::Int16 | DataType::Int32) => Some(DataType::Decimal128(10 + MEAN_SCALE as u8, MEAN_SCALE)),
         (Kind::Mean, DataType::Int64 | DataType::UInt32 | DataType::UInt64) => {
             Some(DataType::Decimal128(20 + MEAN_SCALE as u8, MEAN_SCALE))
@@ -58,6 +75,15 @@ fn exact(kind: Kind, argument: &DataType) -> Option<DataType> {
             (precision + more <= PRECISION).then(|| DataType::Decimal128(precision + more, MEAN_SCALE))
         }
         (Kind::Mean, _) => None,
+    }
+}
+
+/// The type whose order tells the least of these.
+fn compared_as(pg_type: PgType) -> PgType {
+    match pg_type {
+        PgType::VARCHAR | PgType::NAME => PgType::TEXT,
+        pg_type if pg_type.is_named_oid() => PgType::OID,
+        pg_type => pg_type,
     }
 }
 
@@ -111,7 +137,14 @@ impl AggregateUDFImpl for Exact {
     }
 
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
-        self.inner.return_field(arguments)
+        let field = self.inner.return_field(arguments)?;
+        let is_value = |argument: &&FieldRef| !argument.data_type().is_nested() || PgType::of(argument).element().is_some();
+        let named = arguments.first().filter(is_value).map(|argument| PgType::of(argument));
+        Ok(match self.kind {
+            Kind::Sum | Kind::Mean => field,
+            Kind::One => with_name(&field, named.map(compared_as)),
+            Kind::Elements => with_name(&field, named.map(PgType::array_of)),
+        })
     }
 
     fn is_nullable(&self) -> bool {
@@ -136,6 +169,20 @@ impl AggregateUDFImpl for Exact {
 
     fn create_sliding_accumulator(&self, arguments: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         self.inner.create_sliding_accumulator(arguments)
+    }
+
+    fn with_beneficial_ordering(self: Arc<Self>, beneficial_ordering: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let (kind, signature) = (self.kind, self.signature.clone());
+        let ordered = self.inner.as_ref().clone().with_beneficial_ordering(beneficial_ordering)?;
+        Ok(ordered.map(|inner| Arc::new(Exact { inner: Arc::new(inner), kind, signature }) as Arc<dyn AggregateUDFImpl>))
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner.is_descending()
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.inner.supports_null_handling_clause()
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

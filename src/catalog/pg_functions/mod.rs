@@ -6,11 +6,19 @@
 mod aggregates;
 mod as_type;
 mod bounded;
+mod buckets;
+mod bytes;
 mod concatenation;
 mod dates;
+mod dimensions;
 mod json;
+mod json_making;
 mod logarithms;
+mod named;
 mod number_template;
+mod one_type;
+mod ordered_set;
+mod parts;
 mod pg_typeof;
 mod position;
 mod rounding;
@@ -31,9 +39,11 @@ use crate::pg_type::PgType;
 
 pub use aggregates::aggregate_functions;
 pub use bounded::contains_all;
+pub use bytes::byte_concatenation;
 pub use concatenation::text_concatenation;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
 pub use json::json_operator;
+pub use one_type::{SEARCHED_CASE, SIMPLE_CASE, common_name, common_type, make_array, unmatched};
 pub use position::strpos;
 
 /// What a function does with arrays of one length, of the types that its [`Types`] gave.
@@ -126,10 +136,16 @@ impl ScalarUDFImpl for Builtin {
 pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
     [
         bounded::functions(),
+        buckets::functions(),
+        bytes::functions(),
         concatenation::functions(),
         dates::functions(),
+        dimensions::functions(),
         json::functions(),
+        json_making::functions(),
         logarithms::functions(),
+        one_type::functions(),
+        parts::functions(),
         rounding::functions(),
         templates::functions(),
         vec![as_type::function(), pg_typeof::function(), strpos()],

@@ -30,7 +30,24 @@ pub(super) fn parse(text: &str, element: PgType, reading: Reading) -> Result<Val
     if reader.at < text.len() {
         return Err(reader.malformed());
     }
+    if shape(&value).is_none() {
+        return Err(reader.malformed().detail("Multidimensional arrays must have sub-arrays with matching dimensions."));
+    }
     Ok(value)
+}
+
+/// The lengths of the dimensions, if all arrays of a level have one.
+fn shape(value: &Value) -> Option<Vec<usize>> {
+    let Value::Array(items) = value else { return Some(Vec::new()) };
+    let mut lengths = vec![items.len()];
+    if let Some((first, others)) = items.split_first() {
+        let first = shape(first)?;
+        if others.iter().any(|other| shape(other).as_ref() != Some(&first)) {
+            return None;
+        }
+        lengths.extend(first);
+    }
+    Some(lengths)
 }
 
 impl Reader<'_> {

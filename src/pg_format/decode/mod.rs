@@ -10,8 +10,10 @@ mod build;
 mod scalar;
 mod temporal;
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
-use arrow::datatypes::i256;
+use arrow::datatypes::{DataType, Field, i256};
 
 use super::encode::Format;
 use super::reading::Reading;
@@ -136,13 +138,29 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Report> {
 pub(crate) fn parameter(pg_type: PgType, format: Format, bytes: Option<&[u8]>, reading: Reading) -> Result<ArrayRef, Report> {
     let value = match bytes {
         None => Value::Null,
+        // The name of an object is looked up where the catalog is.
+        Some(bytes) if format == Format::Text && pg_type.is_named_oid() && !bytes.iter().all(u8::is_ascii_digit) => {
+            return build(&DataType::Utf8, &[Value::Text(utf8(bytes)?.to_owned())]);
+        }
         Some(bytes) => parse(pg_type, format, bytes, reading)?,
     };
     let data_type = match value {
         Value::Decimal(digits, scale) => build::decimal_type(digits, scale),
+        Value::Array(_) => nested(pg_type.arrow(), &value),
         _ => pg_type.arrow(),
     };
     build(&data_type, std::slice::from_ref(&value))
+}
+
+/// The type of arrays of as many dimensions as the value has.
+fn nested(array: DataType, value: &Value) -> DataType {
+    match value {
+        Value::Array(items) if matches!(items.first(), Some(Value::Array(_))) => {
+            let inner = items.first().map_or_else(|| array.clone(), |first| nested(array.clone(), first));
+            DataType::List(Arc::new(Field::new("item", inner, true)))
+        }
+        _ => array,
+    }
 }
 
 /// PostgreSQL's sentence for text that is no value of a type.

@@ -81,7 +81,7 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
             let keys = cell(array.keys().as_ref(), key, PgType::of(key), Format::Text, style)?;
             Box::new(Entries { array, keys, values: value(array.values().as_ref(), item, style, depth + 1)? })
         }
-        DataType::List(item) => list(array.as_list::<i32>(), item, style, depth)?,
+        DataType::List(item) => list(array.as_list::<i32>(), &element_field(item, pg_type), style, depth)?,
         DataType::LargeList(item) => list(array.as_list::<i64>(), item, style, depth)?,
         DataType::FixedSizeList(item, _) => {
             let lists = array.as_fixed_size_list();
@@ -103,6 +103,21 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
         DataType::ListView(_) | DataType::LargeListView(_) | DataType::Union(..) => return Err(unsupported(array.data_type())),
         _ => textual(cell(array, field, pg_type, Format::Text, style)?, pg_type),
     })
+}
+
+/// The field of an array's elements, which the array has a name for.
+fn element_field(item: &Field, array: PgType) -> Field {
+    match array.element() {
+        Some(element) if !item.data_type().is_nested() && element != PgType::of(item) => {
+            element.arrow_field(item.name()).with_data_type(item.data_type().clone())
+        }
+        Some(element) if item.data_type().is_nested() => {
+            // Of an array of several dimensions.
+            let named = element.array_of().arrow_field(item.name()).metadata().clone();
+            item.clone().with_metadata(named)
+        }
+        _ => item.clone(),
+    }
 }
 
 /// Numbers and documents as they are, the rest as strings.

@@ -108,11 +108,21 @@ fn cell<'a>(array: &'a dyn Array, field: &Field, pg_type: PgType, format: Format
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_) => {
             array::array(array, pg_type, format, style)?
         }
+        DataType::Struct(_) if pg_type.is_oid_like() => named_oid(array, pg_type, format, style)?,
         DataType::Struct(_) | DataType::Map(..) => json::document(array, field, pg_type, format, style)?,
         DataType::Dictionary(..) => return dictionary(array, field, pg_type, format, style),
         DataType::RunEndEncoded(ends, _) => return runs(array, ends.data_type(), field, pg_type, format, style),
         other => return Err(unsupported(other)),
     })
+}
+
+/// An object's oid and its name: text shows the name, binary sends the oid.
+fn named_oid<'a>(array: &'a dyn Array, pg_type: PgType, format: Format, style: &Style) -> Result<AnyCell<'a>, Report> {
+    let (pair, place) = (array.as_struct(), usize::from(format == Format::Text));
+    let (Some(values), Some(field)) = (pair.columns().get(place), pair.fields().get(place)) else {
+        return Err(unsupported(array.data_type()));
+    };
+    cell(values.as_ref(), field, pg_type, format, style)
 }
 
 /// A column of NULLs.
@@ -272,6 +282,24 @@ impl Shape {
 pub(crate) fn texts(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
     let style = Style::new(settings);
     let cell = cell(array, field, PgType::of(field), Format::Text, &style)?;
+    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut text = Vec::new();
+    for row in 0..array.len() {
+        if cell.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        text.clear();
+        cell.write(row, &mut text)?;
+        texts.append_value(super::decode::utf8(&text)?);
+    }
+    Ok(texts.finish())
+}
+
+/// Every value as JSON, NULLs as they are: what `to_jsonb` gives.
+pub(crate) fn documents(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
+    let style = Style::new(settings);
+    let cell = json::document(array, field, PgType::JSON, Format::Text, &style)?;
     let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
     let mut text = Vec::new();
     for row in 0..array.len() {

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 use super::style::Style;
 use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
+use crate::pg_format::characters::{self, Length};
 use crate::pg_format::decode::{self, Value};
 use crate::pg_format::encode;
 use crate::pg_format::reading::{DateOrder, Reading};
@@ -76,24 +77,20 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-/// How many characters a value of the type may have, if that is said.
-fn longest(target: &Field) -> Option<usize> {
-    let typmod = PgType::typmod(target);
-    (matches!(PgType::of(target), PgType::VARCHAR | PgType::BPCHAR) && typmod > 4).then(|| usize::try_from(typmod - 4).unwrap_or_default())
-}
-
 fn differs(source: &Field, target: &Field, zone: &str) -> bool {
     use DataType::{
         Binary, Boolean, Date32, Duration, FixedSizeBinary, Float16, Float32, Float64, Interval, List, Map, Struct, Time64, Timestamp,
     };
     let wanted = PgType::of(target);
     match (source.data_type(), target.data_type()) {
-        (from, to) if is_text(from) && is_text(to) => longest(target).is_some() || matches!(wanted, PgType::JSON | PgType::JSONB),
+        (from, to) if is_text(from) && is_text(to) => Length::of(target).is_some() || matches!(wanted, PgType::JSON | PgType::JSONB),
         (from, to) if is_text(from) => match to {
             to if to.is_signed_integer() || to.is_decimal() => true,
             Boolean | Float32 | Float64 | Timestamp(..) | Date32 | Time64(TimeUnit::Microsecond) | Binary => true,
             Interval(IntervalUnit::MonthDayNano) => true,
-            List(item) => !item.data_type().is_nested() && !wanted.element().is_some_and(PgType::is_oid_like),
+            List(item) => {
+                (!item.data_type().is_nested() || wanted.element().is_some()) && !wanted.element().is_some_and(PgType::is_oid_like)
+            }
             _ => false,
         },
         (
@@ -103,7 +100,8 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
         (List(_) | Struct(_) | Map(..), to) if is_text(to) => true,
         // Without the zeros that its width adds.
         (DataType::Decimal256(..), to) if is_text(to) => true,
-        (from, to) if is_text(to) => longest(target).is_some() && *from != DataType::Null,
+        (from, to) if is_text(to) => Length::of(target).is_some() && *from != DataType::Null,
+        (List(_), List(_)) => Length::of(target).is_some(),
         (from, to) if to.is_signed_integer() => {
             from.is_floating() || from.is_decimal() || (from.is_signed_integer() && from.primitive_width() > to.primitive_width())
         }
@@ -188,17 +186,18 @@ impl PostgresCast {
                 let texts = if is_text(from) { plain_text(array)? } else { self.texts(array, source)? };
                 let texts = match PgType::of(&self.target) {
                     json @ (PgType::JSON | PgType::JSONB) => checked_json(&texts, json, reading)?,
-                    _ => shortened(texts, longest(&self.target)),
+                    _ => texts,
                 };
-                engine_cast(&(Arc::new(texts) as ArrayRef), to)
+                self.fitted(&engine_cast(&(Arc::new(texts) as ArrayRef), to)?)
             }
             (from, _) if is_text(from) => {
                 let wanted = PgType::of(&self.target);
                 let texts = plain_text(array)?;
                 let value = |text: Option<&str>| text.map_or(Ok(Value::Null), |text| decode::parse_text(wanted, text, reading));
                 let values = texts.iter().map(value).collect::<Result<Vec<_>, _>>()?;
-                decode::build(target, &values)
+                self.fitted(&decode::build(target, &values)?)
             }
+            (DataType::List(_), DataType::List(_)) => self.fitted(&engine_cast(array, target)?),
             (DataType::Timestamp(..), _) => local(array, zone, target),
             (from, to) if from.is_floating() && to.is_decimal() => decimals(array, target),
             (from, to) if from.is_decimal() && to.is_floating() => engine_cast(&nearest(array)?, target),
@@ -209,6 +208,11 @@ impl PostgresCast {
             (from, _) if from.is_floating() => rounded(array, target),
             _ => integers(array, target),
         }
+    }
+
+    /// Of the length that the target has.
+    fn fitted(&self, array: &ArrayRef) -> Result<ArrayRef, Report> {
+        Length::of(&self.target).map_or_else(|| Ok(Arc::clone(array)), |length| characters::cut(array, length))
     }
 
     fn texts(&self, array: &ArrayRef, source: &Field) -> Result<StringArray, Report> {
@@ -238,13 +242,6 @@ fn checked_json(texts: &StringArray, pg_type: PgType, reading: Reading) -> Resul
         _ => Ok(None),
     };
     texts.iter().map(read).collect()
-}
-
-/// At most so many characters, as an explicit cast has it.
-fn shortened(texts: StringArray, longest: Option<usize>) -> StringArray {
-    let Some(longest) = longest else { return texts };
-    let cut = |text: &str| text.char_indices().nth(longest).map_or(text.len(), |(end, _)| end);
-    texts.iter().map(|text| text.map(|text| text[..cut(text)].to_owned())).collect()
 }
 
 /// The wall clock's reading of instants, as a timestamp, a date or a time.

@@ -12,7 +12,8 @@ use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, OrderByOptions, Query, SetExpr,
-    Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Statement, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs, TimezoneInfo, TypedString, UnaryOperator, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::ast::{FunctionArgumentClause, Select, SelectItem};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -50,6 +51,7 @@ impl VisitorMut for Names {
         match expression {
             Expr::Function(function) => {
                 unqualified(&mut function.name);
+                flatten_argument(function);
                 if let Some(rewritten) = set_returning(function).or_else(|| array_of_rows(function)) {
                     *expression = rewritten;
                 }
@@ -80,6 +82,9 @@ impl VisitorMut for Names {
             let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| ident.value.to_ascii_lowercase()) else {
                 return ControlFlow::Continue(());
             };
+            if matches!(function.as_str(), "generate_series") {
+                typed_bounds(arguments);
+            }
             let expressions: Vec<Expr> = arguments.args.iter().filter_map(argument).cloned().collect();
             if expressions.is_empty()
                 && let Some(subquery) = system_sets::of(&function)
@@ -120,6 +125,9 @@ impl VisitorMut for Names {
                 with_offset_alias: None,
                 with_ordinality: *with_ordinality,
             };
+        }
+        if let TableFactor::UNNEST { array_exprs, .. } = factor {
+            array_exprs.iter_mut().for_each(flatten);
         }
         if let TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } = factor {
             count_along(alias, array_exprs, with_ordinality);
@@ -276,6 +284,42 @@ fn whole_numbers(arguments: &[Expr]) -> Option<(Vec<Expr>, bool)> {
     (bounds.len() >= 2).then_some((bounds, narrow))
 }
 
+/// Quoted bounds of a series of times, of the first one's type, and its step as an interval. A series of dates is one of instants.
+fn typed_bounds(arguments: &mut TableFunctionArgs) {
+    let mut bounds: Vec<&mut Expr> = arguments.args.iter_mut().filter_map(argument_mut).collect();
+    let of = |expression: &Expr| match expression {
+        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => Some(data_type.clone()),
+        _ => None,
+    };
+    let [first, last, step] = bounds.as_mut_slice() else { return };
+    let is_time = |of: &DataType| matches!(of, DataType::Date | DataType::Timestamp(..) | DataType::Custom(..));
+    let Some(given) = of(first).or_else(|| of(last)).filter(is_time) else { return };
+    let wanted = if given == DataType::Date { DataType::Timestamp(None, TimezoneInfo::WithTimeZone) } else { given.clone() };
+    let cast = |expression: &mut Expr, data_type: DataType| {
+        let own = std::mem::replace(expression, Expr::value(Value::Null));
+        *expression = Expr::Cast { kind: CastKind::Cast, expr: Box::new(own), data_type, array: false, format: None };
+    };
+    for bound in [first, last] {
+        if is_quoted(bound) || of(bound) == Some(DataType::Date) {
+            cast(bound, wanted.clone());
+        }
+    }
+    if is_quoted(step) {
+        cast(step, DataType::Interval { fields: None, precision: None });
+    }
+}
+
+fn is_quoted(expression: &Expr) -> bool {
+    matches!(expression, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+fn argument_mut(argument: &mut FunctionArg) -> Option<&mut Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression),
+        _ => None,
+    }
+}
+
 /// The engine's series is of `bigint`.
 fn narrow_series(factor: &mut TableFactor) {
     let TableFactor::Table { alias, .. } = factor else { return };
@@ -297,6 +341,22 @@ fn set_returning(function: &Function) -> Option<Expr> {
     let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
     matches!(name.as_str(), "generate_series" | "generate_subscripts" | "_pg_expandarray")
         .then(|| call("unnest", vec![narrow_array(name == "generate_series", function)]))
+}
+
+/// The same in a select list.
+fn flatten_argument(function: &mut Function) {
+    let is_unnest = function.name.0.last().and_then(ObjectNamePart::as_ident).is_some_and(|name| name.value.eq_ignore_ascii_case("unnest"));
+    if let (true, FunctionArguments::List(list)) = (is_unnest, &mut function.args)
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(array))] = list.args.as_mut_slice()
+    {
+        flatten(array);
+    }
+}
+
+/// An array of several dimensions as the one that `unnest` makes rows of.
+fn flatten(array: &mut Expr) {
+    let own = std::mem::replace(array, Expr::value(Value::Null));
+    *array = call("flat", vec![own]);
 }
 
 /// The array of a series, of `int4` where its bounds are.

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions_aggregate::sum::sum_udaf;
@@ -18,13 +19,10 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
 use super::operators::{adapt, as_instant};
 use super::style::Style;
-use super::{casts, intervals, nested_order, similar, uuid, windows};
+use super::{blanks, cases, casts, common_types, intervals, nested_order, similar, uuid, windows};
+use crate::catalog::{SEARCHED_CASE, SIMPLE_CASE, common_type, unmatched};
 use crate::error::{Report, SqlState};
-use crate::pg_format::decode;
-use crate::pg_format::encode::Format;
-use crate::pg_format::reading::Reading;
-use crate::pg_format::zone::Zone;
-use crate::pg_type::PgType;
+use crate::pg_type::{PG_TYPE_KEY, PgType};
 use crate::plan::context::external;
 use crate::plan::patience;
 
@@ -73,6 +71,11 @@ impl AnalyzerRule for PostgresCoercion {
     }
 }
 
+/// An expression whose parts are as they should be.
+pub(super) fn rewrite_one(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
+    rewrite(expression, schema, style).map(|rewritten| rewritten.data)
+}
+
 /// An expression that no rule will see, as the rule would leave it.
 pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
     expression.transform_up(|part| rewrite(part, schema, style)).map(|rewritten| rewritten.data)
@@ -80,7 +83,7 @@ pub(in crate::plan) fn coerce(expression: Expr, schema: &DFSchema, style: Style<
 
 fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Transformed<Expr>> {
     patience::check()?;
-    match expression {
+    match blanks::rewrite(expression, schema) {
         Expr::Cast(Cast { expr, field }) if *field.data_type() == DataType::FixedSizeBinary(uuid::WIDTH) => match expr.get_type(schema) {
             Ok(DataType::Utf8) => Ok(Transformed::yes(uuid::from_text(*expr)?)),
             Ok(DataType::Utf8View | DataType::LargeUtf8) => {
@@ -88,9 +91,12 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
             }
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
         },
-        Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &field, schema, style)? {
+        Expr::Cast(Cast { expr, field }) => match casts::rewrite(&expr, &deepened(&expr, &field, schema), schema, style)? {
             Some(call) => Ok(Transformed::yes(call)),
-            None => Ok(as_nullable_as_its_operand(expr, field, schema)),
+            None => {
+                let field = deepened(&expr, &field, schema);
+                Ok(as_nullable_as_its_operand(expr, field, schema))
+            }
         },
         Expr::ScalarFunction(call) if style.zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, style),
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
@@ -109,21 +115,15 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
             }
             Ok(Transformed::yes(Expr::BinaryExpr(binary)))
         }
-        Expr::Case(mut case) => {
-            let results = case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut());
-            let mut changed = one_type(results.collect(), schema, style)?;
-            if let Some(own) = case.expr.as_ref().and_then(|operand| operand.get_type(schema).ok()) {
-                for (when, _) in &mut case.when_then_expr {
-                    **when = towards(std::mem::take(when.as_mut()), &own, schema, style)?;
-                    changed = true;
-                }
-            }
-            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        Expr::Case(case) => common_types::case(case, schema, style).map(Transformed::yes),
+        Expr::ScalarFunction(call) if takes_one_type(call.func.name()) => {
+            let planned = match cases::restore(call) {
+                Ok(case) => common_types::case(case, schema, style),
+                Err(call) => common_types::call(call, schema, style),
+            };
+            planned.map(Transformed::yes)
         }
-        Expr::ScalarFunction(mut call) if takes_one_type(call.func.name()) => {
-            let changed = one_type(call.args.iter_mut().collect(), schema, style)?;
-            Ok(if changed { Transformed::yes(Expr::ScalarFunction(call)) } else { Transformed::no(Expr::ScalarFunction(call)) })
-        }
+        Expr::ScalarFunction(call) if call.func.name() == "pg_typeof" => Ok(told(call, schema)),
         Expr::SimilarTo(like) => similar::rewrite(like),
         // The engine's two plans do not agree whether these may be NULL.
         Expr::IsTrue(flag) => Ok(Transformed::yes(distinctly(*flag, Operator::IsNotDistinctFrom, true))),
@@ -207,6 +207,28 @@ fn sums_narrow_integers(function: &str, arguments: &[Expr], schema: &DFSchema) -
     function == "sum" && arguments.first().is_some_and(|argument| argument.get_type(schema).is_ok_and(narrow))
 }
 
+/// The type that a cast of an array to a type of arrays means: one of as many dimensions.
+fn deepened(operand: &Expr, target: &FieldRef, schema: &DFSchema) -> FieldRef {
+    let DataType::List(item) = target.data_type() else { return Arc::clone(target) };
+    let Ok((_, source)) = operand.to_field(schema) else { return Arc::clone(target) };
+    if item.data_type().is_nested() || PgType::of(&source).element().is_none() {
+        return Arc::clone(target);
+    }
+    let (mut of, mut data_type) = (source.data_type(), target.data_type().clone());
+    while let DataType::List(inner) = of
+        && matches!(inner.data_type(), DataType::List(_))
+    {
+        data_type = DataType::List(Arc::new(Field::new("item", data_type, true)));
+        of = inner.data_type();
+    }
+    if data_type == *target.data_type() {
+        return Arc::clone(target);
+    }
+    let mut metadata = target.metadata().clone();
+    metadata.insert(PG_TYPE_KEY.to_owned(), PgType::of(target).name().to_owned());
+    Arc::new(target.as_ref().clone().with_data_type(data_type).with_metadata(metadata))
+}
+
 /// The cast to a field that says more than its type (see [`super::types`]), which says whether it may be NULL, too: that is the operand's to
 /// say, and the engine's logical and physical plans would differ in it.
 fn as_nullable_as_its_operand(expr: Box<Expr>, field: FieldRef, schema: &DFSchema) -> Transformed<Expr> {
@@ -229,12 +251,24 @@ fn comparable(function: &str, arguments: &[Expr], schema: &DFSchema) -> Result<(
     Err(external(report.hint("No function matches the given name and argument types.")))
 }
 
-/// Whether a function's arguments have to be of one type, which is then that of its answer.
-pub(in crate::plan) fn takes_one_type(function: &str) -> bool {
-    matches!(function, "coalesce" | "greatest" | "least" | "nullif" | "make_array")
+/// `pg_typeof`, where a field says more than its data type: the engine does not carry that through all that it makes of a plan.
+fn told(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let field = call.args.first().and_then(|argument| argument.to_field(schema).ok()).map(|(_, field)| field);
+    match field.map(|field| (PgType::of(&field), PgType::of_data_type(field.data_type()))) {
+        Some((named, plain)) if named != plain => {
+            let metadata = FieldMetadata::from(&PgType::REGTYPE.arrow_field(""));
+            Transformed::yes(Expr::Literal(ScalarValue::UInt32(Some(named.oid())), Some(metadata)))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
+    }
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether a function's arguments have to be of one type, which is then that of its answer.
+pub(in crate::plan) fn takes_one_type(function: &str) -> bool {
+    matches!(function, "coalesce" | "greatest" | "least" | "nullif" | "make_array" | SEARCHED_CASE | SIMPLE_CASE)
+}
+
+pub(super) fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
@@ -243,92 +277,44 @@ fn is_float(data_type: &DataType) -> bool {
     data_type.is_floating()
 }
 
-/// Expressions of which one gives the value, as the others need them.
-fn one_type(mut expressions: Vec<&mut Expr>, schema: &DFSchema, style: Style<'_>) -> Result<bool> {
-    let typed = typed_literals(&mut expressions, schema, style)?;
-    let instants = instants(&mut expressions, schema, style);
-    Ok(doubles(expressions, schema) || typed || instants)
-}
-
-/// Quoted literals among values of another type are of that type.
-fn typed_literals(expressions: &mut [&mut Expr], schema: &DFSchema, style: Style<'_>) -> Result<bool> {
-    let is_literal = |expression: &Expr| matches!(expression, Expr::Literal(ScalarValue::Utf8(Some(_)), _));
-    let wanted = expressions.iter().filter(|expression| !is_literal(expression)).find_map(|expression| {
-        let of = expression.get_type(schema).ok()?;
-        (!of.is_null()).then_some(of)
-    });
-    let Some(wanted) = wanted.filter(|of| of.is_temporal() || of.is_numeric() || *of == DataType::Boolean) else { return Ok(false) };
-    let mut changed = false;
-    let reading = Reading { zone: Zone::parse(style.zone).unwrap_or(Zone::UTC), order: style.order };
-    for expression in expressions {
-        let Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) = &**expression else { continue };
-        // Read here and now: what is no value is refused also where it would not be reached.
-        let value = decode::parameter(PgType::of_data_type(&wanted), Format::Text, Some(text.as_bytes()), reading).map_err(external)?;
-        **expression = Expr::Literal(ScalarValue::try_from_array(&value, 0)?, metadata.clone());
-        changed = true;
-    }
-    Ok(changed)
-}
-
-/// Clocks among instants are what the session's clock shows then.
-fn instants(expressions: &mut [&mut Expr], schema: &DFSchema, style: Style<'_>) -> bool {
-    let types: Vec<Option<DataType>> = expressions.iter().map(|expression| expression.get_type(schema).ok()).collect();
-    let Some(instant) = types.iter().flatten().find(|of| matches!(of, DataType::Timestamp(_, Some(_)))) else { return false };
-    let mut changed = false;
-    for (expression, of) in expressions.iter_mut().zip(&types) {
-        if matches!(of, Some(DataType::Timestamp(_, None) | DataType::Date32)) {
-            **expression = as_instant(std::mem::take(&mut **expression), instant, style.zone);
-            changed = true;
-        }
-    }
-    changed
-}
-
-/// Numerics among doubles become doubles, as in PostgreSQL; the engine would make numerics of fifteen places of the doubles.
-fn doubles(expressions: Vec<&mut Expr>, schema: &DFSchema) -> bool {
-    let types: Vec<Option<DataType>> = expressions.iter().map(|expression| expression.get_type(schema).ok()).collect();
-    let (float, decimal) = (types.iter().flatten().any(is_float), types.iter().flatten().any(DataType::is_decimal));
-    if !(float && decimal) {
-        return false;
-    }
-    for (expression, data_type) in expressions.into_iter().zip(types) {
-        if data_type.is_some_and(|data_type| data_type.is_decimal()) {
-            let numeric = std::mem::take(expression);
-            *expression = datafusion::logical_expr::cast(numeric, DataType::Float64);
-        }
-    }
-    true
-}
-
-/// The same for the columns of a UNION, whose types are settled here: the engine would settle them after the expressions above the UNION
-/// have been rewritten for the types of its first branch.
+/// The columns of a UNION brought to one type each. That is settled here: the engine would settle them after the expressions above the UNION
+/// have been rewritten for the types of its first branch. Texts in quotes are values of what the other branches have.
 fn united(union: Union, style: Style<'_>) -> Result<LogicalPlan> {
     let mut inputs = union.inputs;
     for column in 0..union.schema.fields().len() {
         let data_type = |input: &LogicalPlan| input.schema().fields().get(column).map(|field| field.data_type().clone());
         let types: Vec<DataType> = inputs.iter().filter_map(|input| data_type(input)).collect();
-        let instant = types.iter().find(|of| matches!(of, DataType::Timestamp(_, Some(_))));
+        let is_text = |of: &DataType| matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let among_others = types.iter().any(is_text) && types.iter().any(|of| !is_text(of) && !of.is_null());
+        let among_floats = types.iter().any(is_float) && types.iter().any(DataType::is_decimal);
         let is_clock = |of: &DataType| matches!(of, DataType::Timestamp(_, None) | DataType::Date32);
-        let mixed = types.iter().any(is_float) && types.iter().any(DataType::is_decimal) || instant.is_some() && types.iter().any(is_clock);
-        if !mixed {
+        let among_instants = types.iter().any(|of| matches!(of, DataType::Timestamp(_, Some(_)))) && types.iter().any(is_clock);
+        if !(among_others || among_floats || among_instants) {
             continue;
         }
+        let Some(common) = common_type(&types) else { return Err(unmatched("UNION", &types)) };
         for input in &mut inputs {
-            if !data_type(input).is_some_and(|data_type| data_type.is_decimal() || is_clock(&data_type)) {
+            let Some(own) = data_type(input) else { continue };
+            let is_literal = is_text(&own) && among_others;
+            if is_literal && !common_types::is_literal_column(input, column) {
+                return Err(unmatched("UNION", &types));
+            }
+            let to_instant = among_instants && is_clock(&own);
+            if !(is_literal || to_instant || (own.is_decimal() && common.is_floating())) {
                 continue;
             }
             let columns = input.schema().columns().into_iter().enumerate().map(|(index, name)| {
                 let expression = Expr::Column(name.clone());
                 if index != column {
-                    return expression;
+                    return Ok(expression);
                 }
-                let cast = match instant {
-                    Some(instant) => as_instant(expression, instant, style.zone),
-                    None => datafusion::logical_expr::cast(expression, DataType::Float64),
-                };
-                cast.alias_qualified(name.relation, name.name)
+                if to_instant {
+                    return Ok(as_instant(expression, &common, style.zone).alias_qualified(name.relation, name.name));
+                }
+                let converted = rewrite_one(datafusion::logical_expr::cast(expression, common.clone()), input.schema(), style)?;
+                Ok(converted.alias_qualified(name.relation, name.name))
             });
-            let projected = LogicalPlanBuilder::new_from_arc(Arc::clone(input)).project(columns.collect::<Vec<_>>())?;
+            let projected = LogicalPlanBuilder::new_from_arc(Arc::clone(input)).project(columns.collect::<Result<Vec<_>>>()?)?;
             *input = Arc::new(projected.build()?);
         }
     }
@@ -356,7 +342,7 @@ fn here(mut call: ScalarFunction, schema: &DFSchema, style: Style<'_>) -> Result
     Ok(Transformed::yes(if truncated { datafusion::logical_expr::cast(call, stored) } else { call }))
 }
 
-fn towards(expression: Expr, other: &DataType, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
+pub(super) fn towards(expression: Expr, other: &DataType, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {
     let Ok(own) = expression.get_type(schema) else { return Ok(expression) };
     // A cast that this makes was not there when the operands were rewritten.
     rewrite(adapt(expression, &own, other, style.zone)?, schema, style).map(|rewritten| rewritten.data)

@@ -9,9 +9,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, LimitClause,
-    OrderByKind, Query, Select, Statement, Subscript, TableFactor, TableVersion, TypedString, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut, WindowFrameBound, WindowType,
+    AccessExpr, ArrayElemTypeDef, CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr,
+    Ident, LimitClause, ObjectName, OrderByKind, Query, Select, Statement, Subscript, TableFactor, TableVersion, TypedString,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut, WindowFrameBound, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -23,7 +23,7 @@ pub fn rewrite(statement: &mut Statement) {
     let _ = statement.visit(&mut Literals);
 }
 
-struct Literals;
+pub(super) struct Literals;
 
 impl VisitorMut for Literals {
     type Break = ();
@@ -78,6 +78,10 @@ impl VisitorMut for Literals {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         match expression {
+            // `ARRAY[[1, 2], [3, 4]]::bigint[]` keeps its dimensions.
+            Expr::Cast { expr, data_type: data_type @ DataType::Array(_), .. } if depth(expr) > 1 => {
+                *data_type = with_dimensions(data_type, depth(expr));
+            }
             Expr::Cast { expr, .. } => as_written(expr),
             Expr::Tuple(parts) => parts.iter_mut().for_each(as_written),
             Expr::CompoundFieldAccess { access_chain, .. } => {
@@ -209,6 +213,17 @@ fn cast(expression: &Expr) -> Option<Expr> {
             let number = if places.is_empty() { format!("{whole}e0") } else { digits.to_owned() };
             written.then(|| Expr::value(Value::Number(number, false)))
         }
+        // Without a length it is as long as it is.
+        (value, DataType::Char(None) | DataType::Character(None)) if matches!(expression, Expr::TypedString(_)) => {
+            let text = Expr::Value(Value::SingleQuotedString(text_of(value)?.to_owned()).with_span(Span::empty()));
+            Some(typed(text, DataType::Custom(ObjectName::from(vec![Ident::new("bpchar")]), Vec::new())))
+        }
+        // An array has as many dimensions as its text says, whatever is declared.
+        (value, DataType::Array(_)) => {
+            let text = text_of(value)?;
+            let wanted = with_dimensions(data_type, dimensions(text));
+            (wanted != *data_type).then(|| typed(Expr::Value(Value::SingleQuotedString(text.to_owned()).with_span(Span::empty())), wanted))
+        }
         (value, DataType::Bytea) => {
             let hex: String = decode::bytea(text_of(value)?).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
             Some(Expr::Value(Value::HexStringLiteral(hex).with_span(Span::empty())))
@@ -216,6 +231,31 @@ fn cast(expression: &Expr) -> Option<Expr> {
         (value, DataType::Interval { fields: None, precision: None }) => interval_of(text_of(value)?),
         _ => None,
     }
+}
+
+/// How deep brackets of ARRAY stand in one another.
+fn depth(expression: &Expr) -> usize {
+    match expression {
+        Expr::Array(array) => 1 + array.elem.first().map_or(0, depth),
+        Expr::Nested(inner) => depth(inner),
+        _ => 0,
+    }
+}
+
+/// How many braces an array's text begins with, one at the least.
+fn dimensions(text: &str) -> usize {
+    let text = text.trim_start();
+    let values = if text.starts_with('[') { text.split_once('=').map_or(text, |(_, values)| values) } else { text };
+    values.chars().filter(|character| !character.is_whitespace()).take_while(|character| *character == '{').count().max(1)
+}
+
+fn with_dimensions(array: &DataType, dimensions: usize) -> DataType {
+    let mut element = array;
+    while let DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::AngleBracket(inner)) = element {
+        element = inner;
+    }
+    let list = |of: DataType, _| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(of), None));
+    (0..dimensions).fold(element.clone(), list)
 }
 
 fn text_of(value: &Value) -> Option<&str> {

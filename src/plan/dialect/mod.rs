@@ -1,12 +1,15 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`catalog_names`], [`object_ids`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
-//! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`casts`], [`similar`] and [`uuid`]), and
+//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`blanks`], [`casts`], [`common_types`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
 mod arithmetic;
+mod blanks;
+mod cases;
 mod casts;
 mod catalog_names;
 mod coercion;
+mod common_types;
 mod extract;
 mod intervals;
 mod field_access;
@@ -19,6 +22,7 @@ mod object_ids;
 mod numeric_arithmetic;
 mod numeric_rounding;
 mod operators;
+mod row_functions;
 mod rows;
 mod scalar_subqueries;
 mod set_comparisons;
@@ -45,6 +49,7 @@ pub(super) use merged_columns::rewrite as merge_columns;
 pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;
+pub(super) use row_functions::row_of;
 pub(super) use scalar_subqueries::may_be_null;
 pub use style::DateSettings;
 pub(super) use style::Style;
@@ -69,4 +74,5 @@ pub(super) fn rewrite(statement: &mut Statement) {
     field_access::rewrite(statement);
     catalog_names::rewrite(statement);
     object_ids::rewrite(statement);
+    cases::rewrite(statement);
 }

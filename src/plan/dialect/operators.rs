@@ -8,18 +8,19 @@ use arrow::array::{ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawWindowExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast};
+use datafusion::functions_nested::extract::array_element;
+use datafusion::logical_expr::expr::{Cast, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, RawWindowExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
 use super::{arithmetic, extract, uuid};
-use crate::catalog::{contains_all, json_operator, strpos, text_concatenation};
+use crate::catalog::{byte_concatenation, contains_all, json_operator, make_array, strpos, text_concatenation};
 use crate::pg_format::decode::parameter;
 use crate::pg_format::encode::Format;
 use crate::pg_format::zone::Zone;
-use crate::pg_type::PgType;
+use crate::pg_type::{PG_TYPE_KEY, PgType};
 use crate::plan::parameters::Parameters;
 use crate::plan::patience;
 
@@ -54,9 +55,12 @@ impl ExprPlanner for PostgresOperators {
             return Ok(PlannerResult::Planned(planned));
         }
         if op == BinaryOperator::StringConcat {
+            if let (DataType::Binary, DataType::Binary) = (&left_type, &right_type) {
+                return Ok(PlannerResult::Planned(byte_concatenation().call(vec![left, right])));
+            }
             let (left, right) = (as_text(left, &left_type, &right_type), as_text(right, &right_type, &left_type));
             let joins = |text: &DataType, other: &DataType| {
-                is_text(text) && !(other.is_nested() || matches!(other, DataType::Null | DataType::Binary | DataType::FixedSizeBinary(_)))
+                is_text(text) && !(other.is_nested() || matches!(other, DataType::Null | DataType::Binary))
             };
             if joins(&left_type, &right_type) || joins(&right_type, &left_type) {
                 return Ok(PlannerResult::Planned(text_concatenation(left, right)));
@@ -87,6 +91,31 @@ impl ExprPlanner for PostgresOperators {
         let RawWindowExpr { func_def: fun, args, partition_by, order_by, window_frame, filter, null_treatment, distinct } = window;
         let params = WindowFunctionParams { args, partition_by, order_by, window_frame, filter, null_treatment, distinct };
         Ok(PlannerResult::Planned(cast(Expr::WindowFunction(Box::new(WindowFunction { fun, params })), signed)))
+    }
+
+    fn plan_array_literal(&self, exprs: Vec<Expr>, _schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(if exprs.is_empty() { PlannerResult::Original(exprs) } else { PlannerResult::Planned(make_array().call(exprs)) })
+    }
+
+    fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let RawFieldAccessExpr { expr, field_access } = expr;
+        let element = |field: &Field| match field.data_type() {
+            DataType::List(item) => {
+                let element = PgType::of(field).element()?;
+                // Of several dimensions it is an array of one less.
+                Some(if item.data_type().is_nested() { element.array_of() } else { element }).filter(|element| *element != PgType::of(item))
+            }
+            _ => None,
+        };
+        // What the elements are called is the array's to say.
+        match (field_access, expr.to_field(schema).ok().and_then(|(_, field)| element(&field))) {
+            (GetFieldAccess::ListIndex { key }, Some(element)) => {
+                let value = array_element(expr, *key);
+                let field = with_name(Field::new("", value.get_type(schema)?, true), element);
+                Ok(PlannerResult::Planned(Expr::Cast(Cast { expr: Box::new(value), field: Arc::new(field) })))
+            }
+            (field_access, _) => Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr })),
+        }
     }
 
     fn plan_position(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -144,8 +173,9 @@ fn is_text(data_type: &DataType) -> bool {
 /// What is joined to a text is text in PostgreSQL's spelling.
 fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
     let scalar = |data_type: &DataType| !data_type.is_nested() && *data_type != DataType::Null;
-    let spelt =
-        own.is_floating() || own.is_temporal() || matches!(own, DataType::Interval(_) | DataType::Binary | DataType::Decimal256(..));
+    let spelt = own.is_floating()
+        || own.is_temporal()
+        || matches!(own, DataType::Interval(_) | DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Decimal256(..));
     if spelt && scalar(other) { cast(expression, DataType::Utf8) } else { expression }
 }
 
@@ -207,4 +237,9 @@ fn array_literal(expression: &Expr, wanted: &DataType) -> Option<Expr> {
     list.append(true);
     let array = arrow::compute::cast(&list.finish(), wanted).ok()?;
     Some(Expr::Literal(ScalarValue::try_from_array(&array, 0).ok()?, metadata.clone()))
+}
+
+/// The field under the name of a type.
+fn with_name(field: Field, pg_type: PgType) -> Field {
+    field.with_metadata([(PG_TYPE_KEY.to_owned(), pg_type.name().to_owned())].into())
 }

@@ -4,15 +4,20 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    LimitClause, ObjectName, Query, Statement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, TypedString, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use crate::pg_format::decode;
+
 /// Functions that the engine has under another name.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+    ("ceiling", "ceil"),
     ("clock_timestamp", "now"),
     ("every", "bool_and"),
     ("sign", "signum"),
@@ -30,6 +35,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("cardinality", "int"),
     ("ntile", "int"),
     ("regexp_count", "int"),
+    ("regexp_instr", "int"),
 ];
 
 /// Functions that are an expression: `$1` and `$2` are their arguments.
@@ -38,7 +44,9 @@ const EXPRESSIONS: &[(&str, usize, &str)] = &[
     ("gen_random_uuid", 0, "CAST(uuid() AS uuid)"),
     ("log", 1, "log10($1)"),
     ("mod", 2, "($1) % ($2)"),
+    ("regexp_substr", 2, "(regexp_match($1, '(' || $2 || ')'))[1]"),
     ("to_timestamp", 2, "to_timestamp_by_template($1, $2)"),
+    ("trim_array", 2, "($1)[1:(CAST(cardinality($1) AS bigint) - ($2))]"),
 ];
 
 /// Rewrites all of them.
@@ -74,8 +82,12 @@ impl VisitorMut for Spellings {
             Expr::BinaryOp { left, op: BinaryOperator::PGOverlap, right } => {
                 Some(call("array_has_any", vec![(**left).clone(), (**right).clone()]))
             }
-            Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") => {
-                parsed("CAST(now() AS timestamp)")
+            Expr::Identifier(name) if name.quote_style.is_none() => without_parentheses(&name.value),
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => overlaps(left, right),
+            Expr::Between { expr, negated, low, high } => symmetric(expr, *negated, low, high),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                open_slices(access_chain);
+                None
             }
             Expr::AtTimeZone { timestamp, time_zone } => Some(call("timezone", vec![(**time_zone).clone(), (**timestamp).clone()])),
             Expr::Substring { expr, substring_from: Some(from), substring_for: None, .. } if is_text_literal(from) => {
@@ -91,6 +103,74 @@ impl VisitorMut for Spellings {
             *expression = replaced;
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// A function that is called by its name alone.
+fn without_parentheses(name: &str) -> Option<Expr> {
+    match name.to_ascii_lowercase().as_str() {
+        "localtimestamp" => parsed("CAST(now() AS timestamp)"),
+        "localtime" => parsed("CAST(now() AS time)"),
+        name @ ("current_schema" | "current_role" | "session_user" | "user") => Some(call(name, Vec::new())),
+        _ => None,
+    }
+}
+
+/// Whether two spans of time, each of two moments or of one and an interval, have a moment in common.
+fn overlaps(one: &Expr, other: &Expr) -> Option<Expr> {
+    let span = |span: &Expr| match span {
+        Expr::Tuple(parts) => {
+            let [start, end] = parts.as_slice() else { return None };
+            let is_interval = match end {
+                Expr::Interval(_) => true,
+                Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
+                    matches!(data_type, DataType::Interval { .. })
+                }
+                _ => false,
+            };
+            let end = if is_interval { filled(parsed("($1) + ($2)")?, &[start.clone(), end.clone()]) } else { end.clone() };
+            Some([start.clone(), end])
+        }
+        _ => None,
+    };
+    let ([a, b], [c, d]) = (span(one)?, span(other)?);
+    let shape = "(least($1, $2) > least($3, $4) AND least($1, $2) < greatest($3, $4))
+        OR (least($3, $4) > least($1, $2) AND least($3, $4) < greatest($1, $2)) OR least($1, $2) = least($3, $4)";
+    Some(Expr::Nested(Box::new(filled(parsed(shape)?, &[a, b, c, d]))))
+}
+
+/// `x BETWEEN SYMMETRIC a AND b`, whose first bound the parser was given behind an operator.
+fn symmetric(value: &Expr, negated: bool, low: &Expr, high: &Expr) -> Option<Expr> {
+    let mut low = low.clone();
+    if !take_mark(&mut low) {
+        return None;
+    }
+    let shape = if negated { "NOT ($1 BETWEEN $2 AND $3 OR $1 BETWEEN $3 AND $2)" } else { "$1 BETWEEN $2 AND $3 OR $1 BETWEEN $3 AND $2" };
+    let nested = [value.clone(), low, high.clone()].map(|part| Expr::Nested(Box::new(part)));
+    Some(Expr::Nested(Box::new(filled(parsed(shape)?, &nested))))
+}
+
+/// Takes the operator away from where the expression begins; whether it was there.
+fn take_mark(expression: &mut Expr) -> bool {
+    match expression {
+        Expr::UnaryOp { op: UnaryOperator::PGPrefixFactorial, expr } => {
+            *expression = std::mem::replace(expr.as_mut(), Expr::value(Value::Null));
+            true
+        }
+        Expr::BinaryOp { left: first, .. } | Expr::Cast { expr: first, .. } | Expr::AtTimeZone { timestamp: first, .. } => take_mark(first),
+        Expr::CompoundFieldAccess { root, .. } => take_mark(root),
+        _ => false,
+    }
+}
+
+/// `a[2:]` and `a[:2]` with both bounds.
+fn open_slices(chain: &mut [AccessExpr]) {
+    let bound = |number: &str| Some(Expr::value(Value::Number(number.to_owned(), false)));
+    for access in chain {
+        if let AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) = access {
+            *lower_bound = lower_bound.take().or_else(|| bound("1"));
+            *upper_bound = upper_bound.take().or_else(|| bound("2147483647"));
+        }
     }
 }
 
@@ -147,9 +227,96 @@ fn by_function(function: &mut Function) -> Option<Expr> {
         let shape = parsed(&format!("CAST($1 AS {answer})"))?;
         return Some(filled(shape, &[Expr::Function(function.clone())]));
     }
+    if let Some((kind, "agg")) = name.rsplit_once('_')
+        && matches!(kind, "json" | "jsonb" | "json_object" | "jsonb_object")
+    {
+        return json_aggregate(kind, function);
+    }
+    if name == "make_interval" {
+        in_place(function, &["years", "months", "weeks", "days", "hours", "mins", "secs"]);
+    }
+    // What is counted is the row, not a number.
+    if name == "count" && matches!(plain_arguments(function)?.as_slice(), [number] if is_number(number)) {
+        if let FunctionArguments::List(list) = &mut function.args
+            && list.duplicate_treatment.is_none()
+        {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Wildcard)];
+        }
+        return None;
+    }
+    if name == "encode"
+        && let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(bytes))) = list.args.first_mut()
+        && let Some(literal) = bytes_of(bytes)
+    {
+        *bytes = literal;
+    }
     let arguments = plain_arguments(function)?;
     let (_, _, shape) = EXPRESSIONS.iter().find(|(theirs, count, _)| *theirs == name && *count == arguments.len())?;
     Some(Expr::Nested(Box::new(filled(parsed(shape)?, &arguments))))
+}
+
+/// An aggregate of JSON as a function of the arrays of its arguments.
+fn json_aggregate(kind: &str, function: &Function) -> Option<Expr> {
+    let arguments = plain_arguments_of_aggregate(function)?;
+    let array = |argument: &Expr| {
+        let mut array = function.clone();
+        array.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        if let FunctionArguments::List(list) = &mut array.args {
+            list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument.clone()))];
+        }
+        Expr::Function(array)
+    };
+    match (kind, arguments.as_slice()) {
+        ("json", [value]) => Some(call("to_json", vec![array(value)])),
+        ("jsonb", [value]) => Some(call("to_jsonb", vec![array(value)])),
+        (_, [key, value]) => Some(call(&format!("{kind}_of"), vec![array(key), array(value)])),
+        _ => None,
+    }
+}
+
+fn plain_arguments_of_aggregate(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let plain = |argument: &FunctionArg| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression.clone()),
+        _ => None,
+    };
+    list.args.iter().map(plain).collect()
+}
+
+/// Named arguments in their places, 0 where none is given.
+fn in_place(function: &mut Function, names: &[&str]) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let mut places: Vec<Option<FunctionArg>> = vec![None; names.len()];
+    for (place, argument) in list.args.iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Named { name, arg, .. } => (names.iter().position(|known| name.value.eq_ignore_ascii_case(known)), arg),
+            FunctionArg::Unnamed(arg) => (Some(place), arg),
+            FunctionArg::ExprNamed { .. } => (None, &FunctionArgExpr::Wildcard),
+        };
+        // What has no place is refused as it is written.
+        let Some(free) = place.and_then(|place| places.get_mut(place)).filter(|free| free.is_none()) else { return };
+        *free = Some(FunctionArg::Unnamed(value.clone()));
+    }
+    let zero = || FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::value(Value::Number("0".to_owned(), false))));
+    list.args = places.into_iter().map(|place| place.unwrap_or_else(zero)).collect();
+}
+
+/// A number as it is written, or what it has become.
+fn is_number(expression: &Expr) -> bool {
+    match expression {
+        Expr::Cast { expr, data_type: DataType::Int(None), .. } => is_number(expr),
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        _ => false,
+    }
+}
+
+/// A quoted literal as bytes.
+fn bytes_of(expression: &Expr) -> Option<Expr> {
+    let Expr::Value(value) = expression else { return None };
+    let Value::SingleQuotedString(text) = &value.value else { return None };
+    let hex: String = decode::bytea(text).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(Expr::value(Value::HexStringLiteral(hex)))
 }
 
 fn by_operator(op: UnaryOperator, operand: &Expr) -> Option<Expr> {

@@ -6,10 +6,12 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlDataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType as SqlDataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 use crate::error::{Report, SqlState};
-use crate::pg_type::{NUMERIC_PRECISION, PG_TYPMOD_KEY, PgType};
+use crate::pg_type::{NUMERIC_PRECISION, PG_TYPE_KEY, PG_TYPMOD_KEY, PgType};
 
 /// The types of one session: its time zone is part of `timestamptz`.
 #[derive(Debug)]
@@ -34,12 +36,23 @@ impl TypePlanner for PostgresTypes {
                 return Ok(PgType::from_sql_name("uuid").map(|(uuid, _)| Arc::new(uuid.arrow_field("uuid"))));
             }
             SqlDataType::Varchar(length) | SqlDataType::CharacterVarying(length) | SqlDataType::CharVarying(length) => {
-                return Ok(Some(Arc::new(characters(PgType::VARCHAR, length.as_ref()))));
+                return characters(PgType::VARCHAR, length.as_ref()).map(|field| Some(Arc::new(field)));
             }
             SqlDataType::Char(length) | SqlDataType::Character(length) => {
                 // Without a length it is one character.
                 let one = CharacterLength::IntegerLength { length: 1, unit: None };
-                return Ok(Some(Arc::new(characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))))));
+                return characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))).map(|field| Some(Arc::new(field)));
+            }
+            SqlDataType::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => {
+                return self.array(element);
+            }
+            SqlDataType::Custom(name, modifiers) if is_fixed(name) => {
+                let length = match modifiers.as_slice() {
+                    [] if is_named(name, "nchar") => Some(CharacterLength::IntegerLength { length: 1, unit: None }),
+                    [length] => length.parse().ok().map(|length| CharacterLength::IntegerLength { length, unit: None }),
+                    _ => None,
+                };
+                return characters(PgType::BPCHAR, length.as_ref()).map(|field| Some(Arc::new(field)));
             }
             SqlDataType::Numeric(info) | SqlDataType::Decimal(info) | SqlDataType::Dec(info) => return numeric(info),
             SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
@@ -57,6 +70,27 @@ impl TypePlanner for PostgresTypes {
 }
 
 impl PostgresTypes {
+    /// An array of texts with a name or a length of their own, which is the array's to say.
+    fn array(&self, element: &SqlDataType) -> Result<Option<FieldRef>> {
+        let (mut element, mut dimensions) = (element, 1_usize);
+        while let SqlDataType::Array(ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::AngleBracket(inner)) = element {
+            element = inner;
+            dimensions += 1;
+        }
+        let known = || PgType::from_sql_name(&element.to_string()).map(|(pg_type, _)| Arc::new(pg_type.arrow_field("")));
+        let Some(element) = self.plan_type_field(element)?.or_else(known) else { return Ok(None) };
+        let pg_type = PgType::of(&element);
+        let is_named_text = !element.metadata().is_empty() && *element.data_type() == DataType::Utf8;
+        if pg_type.element().is_some() || !(dimensions > 1 || is_named_text) {
+            return Ok(None);
+        }
+        let list = |of: DataType, _| DataType::List(Arc::new(Field::new("item", of, true)));
+        let data_type = (0..dimensions).fold(element.data_type().clone(), list);
+        let mut metadata = element.metadata().clone();
+        metadata.insert(PG_TYPE_KEY.to_owned(), pg_type.array_of().name().to_owned());
+        Ok(Some(Arc::new(Field::new("", data_type, true).with_metadata(metadata))))
+    }
+
     /// A type by its catalog name (`oid`, `name`, `pg_catalog.int4`).
     fn named(&self, name: &ObjectName) -> Option<FieldRef> {
         let (schema, name) = match name.0.as_slice() {
@@ -116,13 +150,31 @@ const DECIMAL_DIGITS: u8 = 38;
 /// Digits of PostgreSQL's widest.
 const MAX_PRECISION: u64 = 1000;
 
+/// Characters of the longest text with a length.
+const MAX_CHARACTERS: u64 = 10_485_760;
+
+/// Whether it is a name of `char(n)` that the parser does not know.
+fn is_fixed(name: &ObjectName) -> bool {
+    is_named(name, "nchar") || is_named(name, "bpchar")
+}
+
+fn is_named(name: &ObjectName, wanted: &str) -> bool {
+    name.0.last().and_then(|part| part.as_ident()).is_some_and(|part| part.quote_style.is_none() && part.value.eq_ignore_ascii_case(wanted))
+}
+
 /// Text of a type that has a name and perhaps a length of its own.
-fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Field {
-    let mut field = pg_type.arrow_field("");
-    if let Some(CharacterLength::IntegerLength { length, .. }) = length {
-        let mut metadata = field.metadata().clone();
-        metadata.insert(PG_TYPMOD_KEY.to_owned(), length.saturating_add(4).to_string());
-        field = field.with_metadata(metadata);
-    }
-    field
+fn characters(pg_type: PgType, length: Option<&CharacterLength>) -> Result<Field> {
+    let field = pg_type.arrow_field("");
+    let Some(CharacterLength::IntegerLength { length, .. }) = length else { return Ok(field) };
+    let name = if pg_type == PgType::VARCHAR { "varchar" } else { "char" };
+    let refused = match *length {
+        0 => format!("length for type {name} must be at least 1"),
+        length if length > MAX_CHARACTERS => format!("length for type {name} cannot exceed {MAX_CHARACTERS}"),
+        _ => {
+            let mut metadata = field.metadata().clone();
+            metadata.insert(PG_TYPMOD_KEY.to_owned(), length.saturating_add(4).to_string());
+            return Ok(field.with_metadata(metadata));
+        }
+    };
+    Err(external(Report::new(SqlState::INVALID_PARAMETER_VALUE, refused)))
 }

@@ -8,8 +8,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Ident, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TypedString,
-    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
+    CastKind, DataType, ExactNumberInfo, Expr, Ident, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    TypedString, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 
 /// Gives such values their types. Comes before bare numbers get those that their size gives them.
@@ -36,14 +36,19 @@ impl VisitorMut for Lists {
         let SetExpr::Values(values) = query.body.as_mut() else { return ControlFlow::Continue(()) };
         let columns = values.rows.iter().map(|row| row.len()).min().unwrap_or_default();
         for column in 0..columns {
-            let types: Vec<&DataType> = values.rows.iter().filter_map(|row| given(row.get(column)?)).collect();
-            let of = match types.as_slice() {
-                types if types.iter().any(|of| is_double(of)) => DataType::Double(ExactNumberInfo::None),
-                [first, ..] => (*first).clone(),
+            let types: Vec<DataType> = values.rows.iter().filter_map(|row| given(row.get(column)?)).collect();
+            let first = match types.as_slice() {
+                types if types.iter().any(is_single) && !types.iter().any(is_double) => DataType::Float4,
+                types if types.iter().any(is_double) => DataType::Double(ExactNumberInfo::None),
+                [first, ..] => first.clone(),
                 [] => continue,
             };
+            // A length is that of a column where all of its values have it.
+            let all_have_it = types.len() == values.rows.len() && types.iter().all(|of| *of == first);
+            let of = if all_have_it { first.clone() } else { without_length(&first) };
+            let had_length = of != first;
             for value in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
-                if takes(value, &of) {
+                if had_length || takes(value, &of) {
                     let operand = std::mem::replace(value, Expr::value(Value::Null));
                     *value =
                         Expr::Cast { kind: CastKind::Cast, expr: Box::new(operand), data_type: of.clone(), array: false, format: None };
@@ -77,21 +82,35 @@ fn selected(mut rows: Vec<Vec<Expr>>) -> Option<SetExpr> {
 }
 
 /// The type that a value says.
-fn given(value: &Expr) -> Option<&DataType> {
+fn given(value: &Expr) -> Option<DataType> {
     match value {
-        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => Some(data_type),
+        Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => Some(data_type.clone()),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some(DataType::Boolean),
         _ => None,
     }
 }
 
+/// The type for texts of any length.
+fn without_length(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::CharVarying(_) => DataType::Varchar(None),
+        DataType::Char(_) | DataType::Character(_) => DataType::Custom(ObjectName::from(vec![Ident::new("bpchar")]), Vec::new()),
+        other => other.clone(),
+    }
+}
+
+fn is_single(of: &DataType) -> bool {
+    matches!(of, DataType::Real | DataType::Float4)
+}
+
 fn is_double(of: &DataType) -> bool {
-    matches!(of, DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) | DataType::Real)
+    matches!(of, DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_))
 }
 
 fn takes(value: &Expr, of: &DataType) -> bool {
     let number = |value: &Value| {
         let of_numbers = matches!(of, DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) | DataType::Custom(..));
-        matches!(value, Value::Number(..)) && (of_numbers || is_double(of))
+        matches!(value, Value::Number(..)) && (of_numbers || is_double(of) || is_single(of))
     };
     match value {
         Expr::Value(value) => matches!(value.value, Value::Null | Value::SingleQuotedString(_)) || number(&value.value),

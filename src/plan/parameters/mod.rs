@@ -22,7 +22,22 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 
+use crate::catalog::{Catalog, object_id};
 use crate::pg_type::{PG_TYPE_KEY, PgType};
+use crate::plan::context::external;
+
+/// A parameter's field under the name of a type that shares its representation with others.
+fn named_field(index: usize, data_type: &DataType, name: Option<&PgType>) -> Field {
+    match name {
+        Some(pg_type) => {
+            let field = pg_type.arrow_field(&format!("${}", index + 1)).with_data_type(data_type.clone());
+            // Of several dimensions it would not be known for an array.
+            let named = [(PG_TYPE_KEY.to_owned(), pg_type.name().to_owned())];
+            if PgType::of(&field) == *pg_type { field } else { field.with_metadata(named.into()) }
+        }
+        None => field(index, data_type),
+    }
+}
 
 /// A parameter's field: sixteen bytes are a uuid, since no other type has a width.
 fn field(index: usize, data_type: &DataType) -> Field {
@@ -31,6 +46,14 @@ fn field(index: usize, data_type: &DataType) -> Field {
         DataType::FixedSizeBinary(_) => PgType::UUID.arrow_field(&name),
         other => Field::new(name, other.clone(), true),
     }
+}
+
+/// The oid of an object whose name a client has sent.
+fn object(value: &ScalarValue, name: Option<&PgType>, catalog: Option<&Arc<Catalog>>) -> Result<ScalarValue> {
+    let (ScalarValue::Utf8(Some(text)), Some(pg_type), Some(catalog)) = (value, name.filter(|name| name.is_named_oid()), catalog) else {
+        return Ok(value.clone());
+    };
+    object_id(&format!("{}in", pg_type.name()), text, catalog).map(ScalarValue::UInt32).map_err(external)
 }
 
 /// The parameters of one statement.
@@ -58,10 +81,25 @@ impl Parameters {
         Self { types, values: Some(values), ..Self::default() }
     }
 
+    /// The same of parameters that are called this.
+    #[must_use]
+    pub fn named(self, names: impl IntoIterator<Item = Option<PgType>>) -> Self {
+        let shares = |pg_type: &PgType| pg_type.element().is_some() || PgType::of_data_type(&pg_type.arrow()) != *pg_type;
+        let names = names.into_iter().enumerate().filter_map(|(index, name)| Some((index, name.filter(shares)?)));
+        self.names.lock().extend(names);
+        self
+    }
+
     /// The same for planning the statement once more.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self { types: self.types.clone(), values: self.values.clone(), expected: self.expected.clone(), ..Self::default() }
+        Self {
+            types: self.types.clone(),
+            values: self.values.clone(),
+            expected: self.expected.clone(),
+            names: Mutex::new(self.names.lock().clone()),
+            ..Self::default()
+        }
     }
 
     /// The same for a query whose columns go into columns of these types.
@@ -79,24 +117,28 @@ impl Parameters {
 
     /// The types as the engine's planner wants them. A bound numeric's is its own.
     pub fn fields(&self) -> Vec<Option<FieldRef>> {
+        let names = self.names.lock();
         let own = |index: usize| self.values.as_ref()?.get(index).map(ScalarValue::data_type).filter(DataType::is_decimal);
         let known = |(index, declared): (usize, &Option<DataType>)| {
             let declared = declared.as_ref()?;
             let data_type = if declared.is_decimal() { own(index) } else { None };
-            Some(Arc::new(field(index, data_type.as_ref().unwrap_or(declared))))
+            Some(Arc::new(named_field(index, data_type.as_ref().unwrap_or(declared), names.get(&index))))
         };
         self.types.iter().enumerate().map(known).collect()
     }
 
-    /// The bound values, each with what its field says besides the type.
-    pub fn bound_values(&self) -> Option<Vec<ScalarAndMetadata>> {
-        let values = self.values.as_ref()?.iter().enumerate();
+    /// The bound values, each with what its field says besides the type. The name of an object is its oid, if there is a catalog.
+    pub fn bound_values(&self, catalog: Option<&Arc<Catalog>>) -> Result<Option<Vec<ScalarAndMetadata>>> {
+        let Some(values) = self.values.as_ref() else { return Ok(None) };
+        let names = self.names.lock();
         let with_metadata = |(index, value): (usize, &ScalarValue)| {
-            let field = field(index, &value.data_type());
+            let name = names.get(&index);
+            let value = &object(value, name, catalog)?;
+            let field = named_field(index, &value.data_type(), name);
             let metadata = (!field.metadata().is_empty()).then(|| FieldMetadata::from(&field));
-            ScalarAndMetadata::new(value.clone(), metadata)
+            Ok(ScalarAndMetadata::new(value.clone(), metadata))
         };
-        Some(values.map(with_metadata).collect())
+        values.iter().enumerate().map(with_metadata).collect::<Result<_>>().map(Some)
     }
 
     /// The index of `$n`.

@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause, ObjectNamePart, Query, Select, Statement,
     Subscript, TableFactor, UnaryOperator, Value, Visit, Visitor,
@@ -43,12 +42,7 @@ impl Written<'_> {
     fn cast(&self, operand: &Expr, data_type: &str) {
         let Some((pg_type, _)) = PgType::from_sql_name(data_type) else { return };
         if let Some(placeholder) = placeholder(operand) {
-            // The name of an object is looked up by the cast; the parameter itself is what the client has, its text.
-            if pg_type.is_oid_like() && pg_type != PgType::OID {
-                self.parameters.hint(placeholder, DataType::Utf8);
-            } else {
-                self.parameters.hint_named(placeholder, pg_type);
-            }
+            self.parameters.hint_named(placeholder, pg_type);
         } else if let (Expr::Array(array), Some(element)) = (operand, pg_type.element()) {
             array.elem.iter().for_each(|item| self.is(item, element));
         }
@@ -65,6 +59,10 @@ impl Written<'_> {
     fn function(&self, function: &Function) {
         let Some(name) = function.name.0.last().and_then(ObjectNamePart::as_ident) else { return };
         let FunctionArguments::List(list) = &function.args else { return };
+        // What a cast to the name of an object has become.
+        if let Some(pg_type) = name.value.strip_suffix("in").and_then(PgType::from_name).filter(|pg_type| pg_type.is_named_oid()) {
+            plain(&list.args).into_iter().for_each(|argument| self.is(argument, pg_type));
+        }
         self.call(&name.value.to_lowercase(), &plain(&list.args));
     }
 }

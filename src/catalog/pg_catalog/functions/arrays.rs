@@ -20,8 +20,6 @@ pub(super) fn function(name: &str) -> Option<Arc<ScalarUDF>> {
         "array_or_empty" => Builtin::function("array_or_empty", or_empty_types, or_empty),
         "generate_subscripts" => Builtin::function("generate_subscripts", subscripts_types, subscripts),
         "_pg_expandarray" => Builtin::function("_pg_expandarray", expand_types, expand),
-        "array_upper" => Builtin::function("array_upper", bound_types, upper),
-        "array_lower" => Builtin::function("array_lower", bound_types, lower),
         _ => return None,
     })
 }
@@ -47,10 +45,6 @@ fn subscripts_types(arguments: &[DataType]) -> Types {
 fn expand_types(arguments: &[DataType]) -> Types {
     let [DataType::List(element)] = arguments else { return None };
     Some((arguments.to_vec(), DataType::List(item(DataType::Struct(expanded(element))))))
-}
-
-fn bound_types(arguments: &[DataType]) -> Types {
-    matches!(arguments, [DataType::List(_), _]).then(|| (arguments.to_vec(), DataType::Int32))
 }
 
 /// The first argument, an array in each row.
@@ -111,14 +105,4 @@ fn expand(arguments: &[ArrayRef]) -> Answer {
     let fields = expanded(&element(lists));
     let rows = StructArray::try_new(fields.clone(), vec![elements(lists)?, numbers(lists)], None).map_err(failed)?;
     as_long_as(lists, item(DataType::Struct(fields)), Arc::new(rows))
-}
-
-/// The last subscript; NULL of an empty array.
-fn upper(arguments: &[ArrayRef]) -> Answer {
-    Ok(Arc::new(lengths(lists(arguments)?).map(|length| Some(length).filter(|length| *length > 0)).collect::<Int32Array>()))
-}
-
-/// The first subscript; NULL of an empty array.
-fn lower(arguments: &[ArrayRef]) -> Answer {
-    Ok(Arc::new(lengths(lists(arguments)?).map(|length| (length > 0).then_some(1)).collect::<Int32Array>()))
 }

@@ -49,6 +49,13 @@ const fn lenient(name: &'static str, arguments: (usize, usize), returns: PgType,
     Entry { name, arguments, returns, strict: false, body }
 }
 
+/// What an input function (`regclassin`) makes of a name.
+pub fn object_id(function: &str, name: &str, catalog: &Catalog) -> std::result::Result<Option<u32>, Report> {
+    let Some(entry) = names::ENTRIES.iter().find(|entry| entry.name == function) else { return Ok(None) };
+    let found = (entry.body)(catalog, &[Cell::text(name)])?;
+    Ok(oid(Some(&found)))
+}
+
 /// The function of this name over this catalog.
 pub fn function(name: &str, catalog: &Arc<Catalog>) -> Option<Arc<ScalarUDF>> {
     if let Some(function) = arrays::function(name) {

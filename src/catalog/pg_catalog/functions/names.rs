@@ -28,6 +28,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     strict("to_regtype", (1, 1), PgType::REGTYPE, |_, row| Ok(find_type(row).map_or(Cell::Null, Cell::oid))),
     strict("regprocin", (1, 1), PgType::REGPROC, regproc_in),
     strict("regprocout", (1, 1), PgType::TEXT, |_, row| Ok(out(oid(row.first()), |oid| Some((*PROCEDURES.1.get(&oid)?).to_owned())))),
+    strict("regprocedurein", (1, 1), PgType::REGPROCEDURE, regprocedure_in),
+    strict("regprocedureout", (1, 1), PgType::TEXT, |_, row| Ok(out(oid(row.first()), signature))),
+    strict("to_regprocedure", (1, 1), PgType::REGPROCEDURE, |_, row| Ok(find_signature(row).map_or(Cell::Null, Cell::oid))),
     strict("to_regproc", (1, 1), PgType::REGPROC, |_, row| Ok(find_procedure(row).map_or(Cell::Null, Cell::oid))),
     strict("regnamespacein", (1, 1), PgType::REGNAMESPACE, regnamespace_in),
     strict("regnamespaceout", (1, 1), PgType::TEXT, |_, row| Ok(out(oid(row.first()), |oid| schema_name(oid).map(quote_ident)))),
@@ -173,6 +176,7 @@ fn type_name(oid: u32, typmod: Option<i32>) -> String {
         return match (pg_type, typmod) {
             // Without a modifier it is the standard's name, with none of its own it is not.
             (PgType::BPCHAR, None) => "character".to_owned(),
+            (array, None) if array.element() == Some(PgType::BPCHAR) => "character[]".to_owned(),
             (_, typmod) => pg_type.format(typmod.unwrap_or(-1)),
         };
     }
@@ -232,8 +236,7 @@ fn find_procedure(row: &[Cell]) -> Option<u32> {
         return Some(oid);
     }
     let name = text(row.first())?;
-    // regprocedure has the arguments' types behind the name.
-    let parts = parts(name.split('(').next().unwrap_or(name));
+    let parts = parts(name);
     PROCEDURES.0.get(parts.last()?.as_str()).copied()
 }
 
@@ -242,6 +245,39 @@ fn regproc_in(_catalog: &Catalog, row: &[Cell]) -> Answer {
         return Ok(Cell::Int(0));
     }
     find_procedure(row).map(Cell::oid).ok_or_else(|| undefined(SqlState::UNDEFINED_FUNCTION, "function", row))
+}
+
+/// `lower(text)`.
+fn signature(oid: u32) -> Option<String> {
+    let (_, arguments) = PROCEDURES.2.get(&oid)?;
+    let names: Vec<String> = arguments.split_whitespace().filter_map(|oid| oid.parse().ok()).map(|oid| type_name(oid, None)).collect();
+    Some(format!("{}({})", quote_ident(PROCEDURES.1.get(&oid)?), names.join(",")))
+}
+
+/// The function of this name and these arguments.
+fn find_signature(row: &[Cell]) -> Option<u32> {
+    if let Some(oid) = oid(row.first()) {
+        return Some(oid);
+    }
+    let (name, arguments) = text(row.first())?.trim().strip_suffix(')')?.split_once('(')?;
+    let wanted: Vec<u32> = match arguments.trim() {
+        "" => Vec::new(),
+        arguments => arguments.split(',').map(|name| find_type(&[Cell::text(name.trim())])).collect::<Option<_>>()?,
+    };
+    let parts = parts(name);
+    let name = parts.last()?.as_str();
+    let has_them = |(_, arguments): &(u32, &str)| arguments.split_whitespace().map(str::parse).eq(wanted.iter().map(|oid| Ok(*oid)));
+    PROCEDURES.1.iter().find(|(oid, known)| **known == name && PROCEDURES.2.get(oid).is_some_and(has_them)).map(|(oid, _)| *oid)
+}
+
+fn regprocedure_in(_catalog: &Catalog, row: &[Cell]) -> Answer {
+    match text(row.first()) {
+        Some("-") => Ok(Cell::Int(0)),
+        Some(name) if !name.contains('(') && oid(row.first()).is_none() => {
+            Err(Report::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected a left parenthesis"))
+        }
+        _ => find_signature(row).map(Cell::oid).ok_or_else(|| undefined(SqlState::UNDEFINED_FUNCTION, "function", row)),
+    }
 }
 
 fn find_schema(row: &[Cell]) -> Option<u32> {
