@@ -1,5 +1,5 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
 //! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`blanks`], [`casts`], [`common_types`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
@@ -30,6 +30,7 @@ mod similar;
 mod spellings;
 mod style;
 mod subquery_depth;
+mod subquery_order;
 mod subquery_truth;
 mod system_columns;
 mod system_sets;
@@ -71,6 +72,7 @@ pub(super) fn rewrite(statement: &mut Statement) {
     windows::rewrite(statement);
     system_columns::rewrite(statement);
     spellings::rewrite(statement);
+    subquery_order::keep(statement);
     field_access::rewrite(statement);
     catalog_names::rewrite(statement);
     object_ids::rewrite(statement);
