@@ -81,10 +81,10 @@ impl Report {
         self
     }
 
-    /// The same with a position: a character of the statement, counted from 1.
+    /// The same with a position, if there is one: a character of the statement, counted from 1.
     #[must_use]
-    pub fn position(mut self, position: usize) -> Self {
-        self.position = Some(position);
+    pub fn position(mut self, position: impl Into<Option<usize>>) -> Self {
+        self.position = position.into().or(self.position);
         self
     }
 }

@@ -248,6 +248,15 @@ fn subqueries(message: &str) -> Option<Report> {
         let text = "more than one row returned by a subquery used as an expression";
         return Some(Report::new(SqlState::CARDINALITY_VIOLATION, text));
     }
+    let unsupported = |text: &str| Some(Report::new(SqlState::FEATURE_NOT_SUPPORTED, text.to_owned()));
+    if message.starts_with("Correlated scalar subquery must be aggregated") {
+        let report = unsupported("a subquery that names columns from outside is supported as a value only if it is an aggregate");
+        return report.map(|report| report.hint("Take max(x) of its column, or join its rows in FROM."));
+    }
+    let in_a_place = message.starts_with("Physical plan does not support logical expression ");
+    if in_a_place && ["ScalarSubquery", "InSubquery", "Exists"].iter().any(|kind| message.contains(kind)) {
+        return unsupported("a subquery is not supported in this place").map(|report| report.hint("Join its rows in FROM."));
+    }
     None
 }
 

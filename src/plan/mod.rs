@@ -147,7 +147,7 @@ impl Planner {
         if let Some(at) = at {
             time_travel::mark_statement(&mut statement, at);
         }
-        dialect::check_depth_of_subqueries(&statement)?;
+        dialect::check_supported(&statement)?;
         dialect::merge_columns(&mut statement)?;
         column_names::count(&statement)?;
         column_names::give(&mut statement);

@@ -210,7 +210,8 @@ impl Search<'_> {
     fn behind(&self, part: &impl Spanned, token: &str) -> Option<usize> {
         let end = position_of(part.span().end)?;
         let rest: String = self.text.chars().skip(end.saturating_sub(1)).collect();
-        let at = rest.to_lowercase().find(&token.to_lowercase())?;
+        // ASCII letters alone, whose lengths stay.
+        let at = rest.to_ascii_lowercase().find(&token.to_ascii_lowercase())?;
         Some(end + rest[..at].chars().count())
     }
 

@@ -12,10 +12,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Report, SqlState};
-use crate::sql::position_of;
+use crate::sql::{constraint, position_of};
 
 /// Functions that exist over a window only.
-const OF_WINDOWS: &[&str] = &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
+const OF_WINDOWS: &[&str] =
+    &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"];
 /// Functions that return rows.
 const OF_SETS: &[&str] = &["generate_series", "generate_subscripts", "unnest"];
 
@@ -48,13 +49,6 @@ impl Visitor for Checker<'_> {
             Ok(()) => ControlFlow::Continue(()),
             Err(report) => ControlFlow::Break(Box::new(report)),
         }
-    }
-}
-
-fn placed(report: Report, position: Option<usize>) -> Report {
-    match position {
-        Some(position) => report.position(position),
-        None => report,
     }
 }
 
@@ -144,7 +138,7 @@ impl Checker<'_> {
             for (index, name) in names.iter().enumerate() {
                 if names[..index].iter().any(|other| folded(other) == folded(name)) {
                     let message = format!("WITH query name \"{}\" specified more than once", folded(name));
-                    return Err(placed(Report::new(SqlState::DUPLICATE_ALIAS, message), position_of(name.span.start)));
+                    return Err(Report::new(SqlState::DUPLICATE_ALIAS, message).position(position_of(name.span.start)));
                 }
             }
         }
@@ -154,7 +148,7 @@ impl Checker<'_> {
                 if let Some(available) = width(&table.query.body).filter(|available| *available < given) {
                     let message =
                         format!("WITH query \"{}\" has {available} columns available but {given} columns specified", folded(name));
-                    return Err(placed(Report::new(SqlState::INVALID_COLUMN_REFERENCE, message), position_of(name.span.start)));
+                    return Err(Report::new(SqlState::INVALID_COLUMN_REFERENCE, message).position(position_of(name.span.start)));
                 }
             }
         }
@@ -175,7 +169,7 @@ impl Checker<'_> {
                     && text.trim().parse::<i64>().is_err()
                 {
                     let message = format!("invalid input syntax for type bigint: \"{text}\"");
-                    return Err(placed(Report::new(SqlState::INVALID_TEXT_REPRESENTATION, message), start(value)));
+                    return Err(Report::new(SqlState::INVALID_TEXT_REPRESENTATION, message).position(start(value)));
                 }
             }
         }
@@ -189,7 +183,7 @@ impl Checker<'_> {
                 let length = values.rows.first().map_or(0, |row| row.len());
                 if let Some(row) = values.rows.iter().find(|row| row.len() != length) {
                     let report = Report::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length");
-                    return Err(placed(report, row.first().and_then(start)));
+                    return Err(report.position(row.first().and_then(start)));
                 }
                 values.rows.iter().flat_map(|row| row.iter()).try_for_each(|value| self.no_calls(value, "VALUES"))
             }
@@ -199,7 +193,7 @@ impl Checker<'_> {
                 match (width(left), width(right)) {
                     (Some(one), Some(other)) if one != other => {
                         let message = format!("each {} query must have the same number of columns", op.to_string().to_uppercase());
-                        Err(placed(Report::new(SqlState::SYNTAX_ERROR, message), first_column(right)))
+                        Err(Report::new(SqlState::SYNTAX_ERROR, message).position(first_column(right)))
                     }
                     _ => Ok(()),
                 }
@@ -223,7 +217,7 @@ impl Checker<'_> {
             && let Some(SelectItem::Wildcard(options)) = select.projection.iter().find(|item| matches!(item, SelectItem::Wildcard(_)))
         {
             let report = Report::new(SqlState::SYNTAX_ERROR, "SELECT * with no tables specified is not valid");
-            return Err(placed(report, position_of(options.wildcard_token.0.span.start)));
+            return Err(report.position(position_of(options.wildcard_token.0.span.start)));
         }
         for item in &select.projection {
             if let SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. } = item {
@@ -257,7 +251,7 @@ impl Checker<'_> {
             let name = name_of(call)?;
             if call.over.is_none() && call.within_group.is_empty() && OF_WINDOWS.contains(&name.as_str()) {
                 let report = Report::new(SqlState::WRONG_OBJECT_TYPE, format!("window function {name} requires an OVER clause"));
-                return Some(placed(report, start(&call.name)));
+                return Some(report.position(start(&call.name)));
             }
             if !self.is_plain_aggregate(call) {
                 return None;
@@ -267,10 +261,10 @@ impl Checker<'_> {
             if name != "count" && arguments.args.iter().any(is_star) {
                 let report = Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}() does not exist"))
                     .hint("No function matches the given name and argument types. You might need to add explicit type casts.");
-                return Some(placed(report, start(&call.name)));
+                return Some(report.position(start(&call.name)));
             }
             each_call(arguments, &|inner| {
-                let nested = |what: &str| placed(Report::new(SqlState::GROUPING_ERROR, what), start(&inner.name));
+                let nested = |what: &str| Report::new(SqlState::GROUPING_ERROR, what).position(start(&inner.name));
                 if inner.over.is_some() {
                     return Some(nested("aggregate function calls cannot contain window function calls"));
                 }
@@ -290,12 +284,12 @@ impl Checker<'_> {
 
     fn aggregate(&self, call: &Function, clause: &str) -> Option<Report> {
         let report = || Report::new(SqlState::GROUPING_ERROR, format!("aggregate functions are not allowed in {clause}"));
-        self.is_plain_aggregate(call).then(|| placed(report(), start(&call.name)))
+        self.is_plain_aggregate(call).then(|| report().position(start(&call.name)))
     }
 
     fn window(&self, call: &Function, clause: &str) -> Option<Report> {
         let report = || Report::new(SqlState::WINDOWING_ERROR, format!("window functions are not allowed in {clause}"));
-        call.over.is_some().then(|| placed(report(), start(&call.name)))
+        call.over.is_some().then(|| report().position(start(&call.name)))
     }
 }
 
@@ -303,7 +297,7 @@ fn set(call: &Function, clause: &str) -> Option<Report> {
     // A VALUES list may call them in PostgreSQL's grammar; the engine says what it cannot do there.
     let is_set = name_of(call).is_some_and(|name| OF_SETS.contains(&name.as_str()));
     let report = || Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("set-returning functions are not allowed in {clause}"));
-    is_set.then(|| placed(report(), start(&call.name)))
+    is_set.then(|| report().position(start(&call.name)))
 }
 
 /// `ORDER BY 2`, which must be a column's number, and no other constant.
@@ -317,7 +311,7 @@ fn column_number(value: &Expr, columns: Option<usize>, clause: &str) -> Result<(
             _ => Ok(()),
         },
         Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_) => {
-            Err(placed(Report::new(SqlState::SYNTAX_ERROR, format!("non-integer constant in {clause}")), position))
+            Err(Report::new(SqlState::SYNTAX_ERROR, format!("non-integer constant in {clause}")).position(position))
         }
         _ => Ok(()),
     }
@@ -325,22 +319,15 @@ fn column_number(value: &Expr, columns: Option<usize>, clause: &str) -> Result<(
 
 fn no_position(number: &str, clause: &str, position: Option<usize>) -> Report {
     let message = format!("{clause} position {number} is not in select list");
-    placed(Report::new(SqlState::INVALID_COLUMN_REFERENCE, message), position)
+    Report::new(SqlState::INVALID_COLUMN_REFERENCE, message).position(position)
 }
 
 /// A join's condition.
 pub(super) fn condition(operator: &JoinOperator) -> Option<&Expr> {
-    let (JoinOperator::Join(constraint)
-    | JoinOperator::Inner(constraint)
-    | JoinOperator::Left(constraint)
-    | JoinOperator::LeftOuter(constraint)
-    | JoinOperator::Right(constraint)
-    | JoinOperator::RightOuter(constraint)
-    | JoinOperator::FullOuter(constraint)) = operator
-    else {
-        return None;
-    };
-    if let JoinConstraint::On(condition) = constraint { Some(condition) } else { None }
+    match constraint(operator)? {
+        JoinConstraint::On(condition) => Some(condition),
+        _ => None,
+    }
 }
 
 /// The relations of a FROM, those joined in brackets left out.

@@ -43,8 +43,7 @@ fn check_filter(filter: &Expr, text: &str) -> Result<(), Report> {
     let report = unsupported("cannot use subquery in COPY FROM WHERE condition");
     match found {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(Some(position)) => Err(report.position(position)),
-        ControlFlow::Break(None) => Err(report),
+        ControlFlow::Break(position) => Err(report.position(position)),
     }
 }
 

@@ -215,15 +215,8 @@ impl Session {
             let name = option.name.value.to_ascii_lowercase();
             if !KNOWN.contains(&name.as_str()) {
                 let report = Report::new(SqlState::SYNTAX_ERROR, format!("unrecognized EXPLAIN option \"{name}\""));
-                return Err(option
-                    .name
-                    .span
-                    .start
-                    .column
-                    .try_into()
-                    .ok()
-                    .filter(|at| *at > 0)
-                    .map_or(report.clone(), |at| report.position(at)));
+                let at = usize::try_from(option.name.span.start.column).ok().filter(|at| *at > 0);
+                return Err(report.position(at));
             }
             if name == "format" && option.arg.as_ref().is_some_and(|arg| !arg.to_string().trim_matches('\'').eq_ignore_ascii_case("text")) {
                 return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "EXPLAIN FORMAT is not supported").hint("The plan is text."));

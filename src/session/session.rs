@@ -1,7 +1,7 @@
 //! [`Session`]: one client's state, and the protocol's requests on it.
 //!
-//! What a statement does is in `statement`; here is what surrounds it: scripts, prepared statements, portals, and how a
-//! statement's end, good or bad, ends or fails the transaction.
+//! What a statement does is in `statement`; here is what surrounds it: scripts, and how a statement's end, good or bad, ends or
+//! fails the transaction. Prepared statements are `prepared`, portals `portals`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

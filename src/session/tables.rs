@@ -175,7 +175,7 @@ impl Session {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … ON CONFLICT and RETURNING are not supported"));
         }
         let table = self.temp_table_name(name, "INSERT").map_err(|report| match report.sqlstate {
-            SqlState::UNDEFINED_TABLE => placed(report, position_of(name.span().start)),
+            SqlState::UNDEFINED_TABLE => report.position(position_of(name.span().start)),
             _ => report,
         })?;
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
@@ -183,7 +183,7 @@ impl Session {
         let columns = target_columns(&table, &schema, &names).map_err(|report| {
             // Of a column that stands twice, the second is too many.
             let wrong = names.iter().rposition(|name| report.message.starts_with(&format!("column \"{name}\" ")));
-            placed(report, wrong.and_then(|index| position_of(insert.columns[index].span().start)))
+            report.position(wrong.and_then(|index| position_of(insert.columns[index].span().start)))
         })?;
         Ok((table, columns))
     }
@@ -201,11 +201,11 @@ impl Session {
         let given = found.fields().len();
         if given > columns.len() {
             let report = Report::new(SqlState::SYNTAX_ERROR, "INSERT has more expressions than target columns");
-            return Err(placed(report, places.last().copied().flatten()));
+            return Err(report.position(places.last().copied().flatten()));
         }
         if given < columns.len() && !insert.columns.is_empty() {
             let report = Report::new(SqlState::SYNTAX_ERROR, "INSERT has more target columns than expressions");
-            return Err(placed(report, insert.columns.get(given).and_then(|column| position_of(column.span().start))));
+            return Err(report.position(insert.columns.get(given).and_then(|column| position_of(column.span().start))));
         }
         for (index, (column, field)) in columns.iter().zip(found.fields()).enumerate() {
             let target = schema.field(*column);
@@ -213,7 +213,7 @@ impl Session {
                 let (wanted, given) = (PgType::sql_name(target), PgType::sql_name(field));
                 let message = format!("column \"{}\" is of type {wanted} but expression is of type {given}", target.name());
                 let report = Report::new(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression.");
-                return Err(placed(report, places.get(index).copied().flatten()));
+                return Err(report.position(places.get(index).copied().flatten()));
             }
         }
         let mut fill = vec![None; schema.fields().len()];
@@ -328,13 +328,6 @@ pub(super) fn table_query(table: ObjectName, columns: Vec<Ident>) -> Result<Quer
     Ok(query)
 }
 
-fn placed(report: Report, position: Option<usize>) -> Report {
-    match position {
-        Some(position) => report.position(position),
-        None => report,
-    }
-}
-
 /// Where a query's column of this number, from 0, stands.
 fn column_position(body: &SetExpr, index: usize) -> Option<usize> {
     let span = match body {
@@ -350,7 +343,7 @@ fn column_position(body: &SetExpr, index: usize) -> Option<usize> {
 fn unknown_type(data_type: &SqlDataType) -> Report {
     let report = Report::new(SqlState::UNDEFINED_OBJECT, format!("type \"{}\" does not exist", data_type.to_string().to_lowercase()));
     match data_type {
-        SqlDataType::Custom(name, _) => placed(report, position_of(name.span().start)),
+        SqlDataType::Custom(name, _) => report.position(position_of(name.span().start)),
         _ => report,
     }
 }

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::definitions::Cursor;
-use super::parser::name_versions;
+use super::parser::finish;
 use super::{Ident, SqlError, Statement, quote_literal};
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -178,7 +178,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
             return Err(SqlError::NotWithCopyTo { position });
         }
         let mut condition = cursor.parse_with(Parser::parse_expr)?;
-        name_versions(&mut condition);
+        finish(cursor, &mut condition)?;
         filter = Some(Box::new(condition));
     }
     cursor.expect_end()?;
@@ -196,7 +196,7 @@ fn query(cursor: &mut Cursor<'_>) -> Result<CopySource> {
     if matches!(query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)) {
         return Err(SqlError::CopyOfEffect { position });
     }
-    name_versions(&mut query);
+    finish(cursor, &mut query)?;
     cursor.expect(&Token::RParen)?;
     Ok(CopySource::Query(Box::new(sqlparser_ast::Statement::Query(query))))
 }

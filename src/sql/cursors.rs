@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::definitions::Cursor;
-use super::parser::name_versions;
+use super::parser::finish;
 use super::{Ident, SqlError, Statement};
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -157,7 +157,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Result<DeclareCursor> {
     if matches!(query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)) {
         return Err(cursor.statement.syntax_error_at(position));
     }
-    name_versions(&mut query);
+    finish(cursor, &mut query)?;
     Ok(DeclareCursor { name, binary, scroll, hold, query: Box::new(sqlparser_ast::Statement::Query(query)) })
 }
 

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::FeatgresDialect;
-use super::parser::{error_of, name_versions, reached};
+use super::parser::{error_of, finish, reached};
 use super::rewrite::is_word;
 use super::tokens::StatementTokens;
 use super::{
@@ -129,7 +129,7 @@ fn create_feature_view(cursor: &mut Cursor<'_>, or_replace: bool) -> Result<Stat
             }
             let position = cursor.position();
             let mut query = cursor.parse_with(Parser::parse_query)?;
-            name_versions(&mut query);
+            finish(cursor, &mut query)?;
             let text = cursor.statement.text_from(position).to_owned();
             source = Some(SourceClause::Query { text, query, position });
             break;

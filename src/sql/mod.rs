@@ -26,7 +26,7 @@ pub use constants::{without_constants, without_passwords};
 pub use copy::{CopyOption, CopySource, CopyStatement, CopyValue};
 pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};
 pub use error::SqlError;
-pub use parser::{parse, parse_entity_query, parse_type};
+pub use parser::{constraint, parse, parse_entity_query, parse_type};
 pub use tokens::{STACK_SIZE, position_of};
 
 pub use crate::spelling::{interval, quote_ident, quote_literal};

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sqlparser_ast, JoinConstraint, JoinOperator, Spanned, TableFactor, TableVersion, VisitMut, VisitorMut,
+    self as sqlparser_ast, JoinConstraint, JoinOperator, Spanned, TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -176,46 +176,71 @@ fn parse_statement(statement: &StatementTokens<'_>) -> Result<Statement, SqlErro
     }
     let mut tree = cursor.parse_with(Parser::parse_statement)?;
     cursor.expect_end()?;
-    if let ControlFlow::Break(end) = tree.visit(&mut JoinsWithout) {
-        // The condition would have followed the relation.
-        return Err(statement.syntax_error_at(end));
-    }
-    if rewritten.versioned {
-        name_versions(&mut tree);
-    }
+    finish(&cursor, &mut tree)?;
     Ok(Statement::Sql(Box::new(tree)))
 }
 
-/// `a JOIN b` without a condition, which sqlparser takes for a cross join. Breaks with where the joined relation ends.
+/// What a join joins by.
+pub fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// A query as the planner takes it, wherever it stood: no join lacks its condition, and versions have their names.
+pub(super) fn finish(cursor: &Cursor<'_>, tree: &mut impl VisitMut) -> Result<(), SqlError> {
+    if let ControlFlow::Break(end) = tree.visit(&mut JoinsWithout) {
+        // The condition would have followed the relation.
+        return Err(cursor.statement.syntax_error_at(end.max(1)));
+    }
+    name_versions(tree);
+    Ok(())
+}
+
+/// `a JOIN b` without a condition, which sqlparser takes for a cross join. Breaks with where the joined relation ends, as far as that is known.
 struct JoinsWithout;
 
 impl VisitorMut for JoinsWithout {
     type Break = usize;
 
     fn pre_visit_query(&mut self, query: &mut sqlparser_ast::Query) -> ControlFlow<usize> {
-        let sqlparser_ast::SetExpr::Select(select) = query.body.as_ref() else { return ControlFlow::Continue(()) };
-        for join in select.from.iter().flat_map(|table| &table.joins) {
-            let (JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint)) = &join.join_operator
-            else {
-                continue;
-            };
-            // Only of a plain relation is it known where it ends.
-            if let (JoinConstraint::None, TableFactor::Table { args: None, .. }) = (constraint, &join.relation) {
-                return ControlFlow::Break(join.relation.span().end.column as usize);
-            }
+        match without_condition(&query.body) {
+            Some(end) => ControlFlow::Break(end),
+            None => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
     }
 }
 
+fn without_condition(body: &sqlparser_ast::SetExpr) -> Option<usize> {
+    match body {
+        sqlparser_ast::SetExpr::Select(select) => select.from.iter().find_map(joined_without),
+        sqlparser_ast::SetExpr::SetOperation { left, right, .. } => without_condition(left).or_else(|| without_condition(right)),
+        _ => None,
+    }
+}
+
+fn joined_without(table: &TableWithJoins) -> Option<usize> {
+    let nested = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin { table_with_joins, .. } => joined_without(table_with_joins),
+        _ => None,
+    };
+    nested(&table.relation).or_else(|| {
+        table.joins.iter().find_map(|join| match constraint(&join.join_operator) {
+            Some(JoinConstraint::None) => Some(join.relation.span().end.column as usize),
+            _ => nested(&join.relation),
+        })
+    })
+}
+
 /// Versions travelled through sqlparser as `FOR SYSTEM_TIME AS OF`; gives them their name in the tree.
-pub(super) fn name_versions(tree: &mut impl VisitMut) {
+fn name_versions(tree: &mut impl VisitMut) {
     struct Versions;
     impl VisitorMut for Versions {
         type Break = ();

@@ -92,6 +92,7 @@ impl Making {
             },
             Kind::Array => {
                 let columns = arrays.iter().zip(fields).map(|(array, field)| documents(array, field)).collect::<Result<Vec<_>, _>>()?;
+                check(self.name, columns.iter().map(|column| column.value_data().len() as f64).sum())?;
                 let row = |row| columns.iter().map(|column| text(column, row).unwrap_or("null")).collect::<Vec<_>>().join(", ");
                 (0..rows).map(|index| Some(format!("[{}]", row(index)))).collect()
             }
@@ -115,6 +116,7 @@ impl Making {
         };
         let names = encode::texts(keys.values().as_ref(), &element(key_field), &settings(keys.values()))?;
         let documents = documents(values.values(), &element(value_field))?;
+        check(self.name, (names.value_data().len() + documents.value_data().len()) as f64)?;
         let mut answers = StringBuilder::new();
         for row in 0..keys.len() {
             if keys.is_null(row) || values.is_null(row) {
@@ -122,6 +124,9 @@ impl Making {
                 continue;
             }
             let (from, value_from) = (keys.value_offsets()[row] as usize, values.value_offsets()[row] as usize);
+            if keys.value_length(row) != values.value_length(row) {
+                return Err(Report::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "mismatched array dimensions"));
+            }
             let mut members = Vec::with_capacity(keys.value_length(row) as usize);
             for place in 0..keys.value_length(row) as usize {
                 let Some(name) = text(&names, from + place) else {
@@ -142,12 +147,9 @@ fn text(array: &StringArray, row: usize) -> Option<&str> {
 
 /// The field of a list's elements.
 fn element(list: &Field) -> Field {
-    let DataType::List(item) = list.data_type() else { return list.clone() };
-    match PgType::of(list).element() {
-        Some(named) if !item.data_type().is_nested() && named != PgType::of(item) => {
-            named.arrow_field(item.name()).with_data_type(item.data_type().clone())
-        }
-        _ => item.as_ref().clone(),
+    match list.data_type() {
+        DataType::List(item) => encode::element_field(item, PgType::of(list)),
+        _ => list.clone(),
     }
 }
 

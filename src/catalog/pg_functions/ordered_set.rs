@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, make_array, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{SortOptions, cast, concat, filter, is_not_null, partition, sort};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use datafusion::common::scalar::copy_array_data;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -112,7 +113,8 @@ impl Values {
     fn take(&mut self, values: &ArrayRef) -> Result<()> {
         let known = filter(values, &is_not_null(values)?)?;
         if !known.is_empty() {
-            self.batches.push(known);
+            // Of its own: what is filtered may be a piece of a batch, which it would hold, and be counted for, as a whole.
+            self.batches.push(make_array(copy_array_data(&known.to_data())));
         }
         Ok(())
     }

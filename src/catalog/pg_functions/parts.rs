@@ -74,10 +74,11 @@ fn make_time(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
     let value = |row: usize| {
         let Some((parts, seconds)) = parts(arguments, row, 2) else { return Ok(None) };
         let [hour, minute] = parts[..] else { return Ok(None) };
-        let micros = (hour * 3600 + minute * 60) * 1_000_000 + (seconds * 1e6).round() as i64;
-        let fits = (0..=24).contains(&hour) && (0..=59).contains(&minute) && (0.0..=60.0).contains(&seconds) && micros <= 86_400_000_000;
-        if fits {
-            return Ok(Some(micros));
+        if (0..=24).contains(&hour) && (0..=59).contains(&minute) && (0.0..=60.0).contains(&seconds) {
+            let micros = (hour * 3600 + minute * 60) * 1_000_000 + (seconds * 1e6).round() as i64;
+            if micros <= 86_400_000_000 {
+                return Ok(Some(micros));
+            }
         }
         Err(Report::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("time field value out of range: {hour}:{minute:02}:{seconds:02}")))
     };

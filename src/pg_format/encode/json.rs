@@ -106,7 +106,7 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
 }
 
 /// The field of an array's elements, which the array has a name for.
-fn element_field(item: &Field, array: PgType) -> Field {
+pub(crate) fn element_field(item: &Field, array: PgType) -> Field {
     match array.element() {
         Some(element) if !item.data_type().is_nested() && element != PgType::of(item) => {
             element.arrow_field(item.name()).with_data_type(item.data_type().clone())

@@ -25,6 +25,7 @@ use super::OutputSettings;
 use super::zone::Zone;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
+pub(crate) use json::element_field;
 
 /// A row of more bytes than this cannot be announced in a message's length.
 const MAX_ROW_BYTES: usize = 0x3fff_ffff;
@@ -281,28 +282,19 @@ impl Shape {
 /// Every value as the text that a client would be sent: what a cast to text gives.
 pub(crate) fn texts(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
     let style = Style::new(settings);
-    let cell = cell(array, field, PgType::of(field), Format::Text, &style)?;
-    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
-    let mut text = Vec::new();
-    for row in 0..array.len() {
-        if cell.is_null(row) {
-            texts.append_null();
-            continue;
-        }
-        text.clear();
-        cell.write(row, &mut text)?;
-        texts.append_value(super::decode::utf8(&text)?);
-    }
-    Ok(texts.finish())
+    written(cell(array, field, PgType::of(field), Format::Text, &style)?, array.len())
 }
 
 /// Every value as JSON, NULLs as they are: what `to_jsonb` gives.
 pub(crate) fn documents(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
     let style = Style::new(settings);
-    let cell = json::document(array, field, PgType::JSON, Format::Text, &style)?;
-    let mut texts = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    written(json::document(array, field, PgType::JSON, Format::Text, &style)?, array.len())
+}
+
+fn written(cell: AnyCell<'_>, rows: usize) -> Result<StringArray, Report> {
+    let mut texts = StringBuilder::with_capacity(rows, rows * 16);
     let mut text = Vec::new();
-    for row in 0..array.len() {
+    for row in 0..rows {
         if cell.is_null(row) {
             texts.append_null();
             continue;

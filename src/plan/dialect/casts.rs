@@ -15,6 +15,7 @@ use arrow::datatypes::{
 };
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
     cast as cast_to,
@@ -52,6 +53,12 @@ pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, s
         signature: Signature::any(1, Volatility::Immutable),
     };
     Ok(Some(ScalarUDF::new_from_impl(function).call(vec![expression.clone()])))
+}
+
+/// Whether a call is such a cast, which gives NULL for NULL only.
+pub(super) fn is_cast(call: &ScalarFunction) -> bool {
+    let function: &dyn std::any::Any = call.func.inner().as_ref();
+    function.is::<PostgresCast>()
 }
 
 /// `'now'` and `'today'`, which are no constants.

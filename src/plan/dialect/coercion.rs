@@ -1,5 +1,5 @@
-//! What [`super::operators`] does for operators, done on the plan for what is none: BETWEEN, IN, SIMILAR TO, and casts.
-//! Runs before the engine's own type coercion.
+//! What [`super::operators`] does for operators, done on the plan for what is none: casts, BETWEEN, IN, `IS TRUE`, SIMILAR TO, the columns
+//! of a UNION, `pg_typeof`; what has to be of one type is [`super::common_types`]. Runs before the engine's own type coercion.
 
 use std::sync::Arc;
 
@@ -175,15 +175,25 @@ fn in_constants(x: Expr, list: Vec<Expr>, negated: bool) -> Expr {
         match item {
             Expr::Literal(value, _) => !value.is_null(),
             Expr::Cast(Cast { expr, .. }) | Expr::Negative(expr) => constant(expr),
+            Expr::ScalarFunction(call) if casts::is_cast(call) => call.args.iter().all(constant),
             _ => false,
         }
     }
     let (constants, others): (Vec<Expr>, Vec<Expr>) = list.into_iter().partition(constant);
     let (equal, joint) = if negated { (Operator::NotEq, Operator::And) } else { (Operator::Eq, Operator::Or) };
     let binary = |left: Expr, op: Operator, right: Expr| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
-    let terms = others.into_iter().map(|item| binary(x.clone(), equal, item));
     let whole = (!constants.is_empty()).then(|| Expr::InList(InList { expr: Box::new(x.clone()), list: constants, negated }));
-    whole.into_iter().chain(terms).reduce(|left, right| binary(left, joint, right)).unwrap_or(lit(negated))
+    let terms = others.into_iter().map(|item| binary(x.clone(), equal, item));
+    joined(whole.into_iter().chain(terms).collect(), joint).unwrap_or(lit(negated))
+}
+
+/// All terms, as a tree that is no deeper than it must be.
+fn joined(mut terms: Vec<Expr>, joint: Operator) -> Option<Expr> {
+    if terms.len() < 2 {
+        return terms.pop();
+    }
+    let right = joined(terms.split_off(terms.len() / 2), joint)?;
+    Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(joined(terms, joint)?), joint, Box::new(right))))
 }
 
 /// `a IS DISTINCT FROM b`, which the planner does not take for an operator.

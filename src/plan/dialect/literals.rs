@@ -224,10 +224,7 @@ fn cast(expression: &Expr) -> Option<Expr> {
             let wanted = with_dimensions(data_type, dimensions(text));
             (wanted != *data_type).then(|| typed(Expr::Value(Value::SingleQuotedString(text.to_owned()).with_span(Span::empty())), wanted))
         }
-        (value, DataType::Bytea) => {
-            let hex: String = decode::bytea(text_of(value)?).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
-            Some(Expr::Value(Value::HexStringLiteral(hex).with_span(Span::empty())))
-        }
+        (value, DataType::Bytea) => bytes(text_of(value)?),
         (value, DataType::Interval { fields: None, precision: None }) => interval_of(text_of(value)?),
         _ => None,
     }
@@ -256,6 +253,12 @@ fn with_dimensions(array: &DataType, dimensions: usize) -> DataType {
     }
     let list = |of: DataType, _| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(of), None));
     (0..dimensions).fold(element.clone(), list)
+}
+
+/// The bytes that a text of them stands for.
+pub(super) fn bytes(text: &str) -> Option<Expr> {
+    let hex: String = decode::bytea(text).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(Expr::Value(Value::HexStringLiteral(hex).with_span(Span::empty())))
 }
 
 fn text_of(value: &Value) -> Option<&str> {

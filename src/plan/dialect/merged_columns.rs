@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
 use crate::error::{Report, SqlState};
@@ -22,15 +22,9 @@ use crate::error::{Report, SqlState};
 pub(in crate::plan) fn rewrite(statement: &mut Statement) -> Result<(), Report> {
     match statement.visit(&mut Queries) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(what) => {
-            let report = Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported"));
-            let hint = if what.ends_with("ALL") {
-                "Number equal rows with row_number() OVER (PARTITION BY all columns), and leave ALL out."
-            } else {
-                "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named."
-            };
-            Err(report.hint(hint))
-        }
+        ControlFlow::Break(what) => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported")).hint(
+            "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named.",
+        )),
     }
 }
 
@@ -47,7 +41,7 @@ impl VisitorMut for Queries {
             for expression in expressions {
                 let named = matches!(&expression.expr, Expr::Identifier(name) if merged.selected.contains(&name.value));
                 if !named {
-                    let _ = expression.visit(&mut Names { merged: &merged, depth: 0 });
+                    replace(expression, &|name| merged.meaning(name));
                 }
             }
         }
@@ -68,13 +62,7 @@ struct Merged {
 fn of_body(body: &mut SetExpr) -> ControlFlow<&'static str, Option<Merged>> {
     match body {
         SetExpr::Select(select) => of_select(select),
-        SetExpr::SetOperation { left, right, op, set_quantifier } => {
-            // The engine takes the rows of one side that the other has, however often.
-            match (op, set_quantifier) {
-                (SetOperator::Except, SetQuantifier::All) => return ControlFlow::Break("EXCEPT ALL"),
-                (SetOperator::Intersect, SetQuantifier::All) => return ControlFlow::Break("INTERSECT ALL"),
-                _ => {}
-            }
+        SetExpr::SetOperation { left, right, .. } => {
             of_body(left)?;
             of_body(right)?;
             ControlFlow::Continue(None)
@@ -105,8 +93,8 @@ fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
     }
     let Some((from, join, columns, full)) = found else {
         if let Some(selection) = &mut select.selection {
-            let columns = select.from.iter().flat_map(kept_by_the_left).collect();
-            let _ = selection.visit(&mut Own { columns, depth: 0 });
+            let columns: HashMap<String, Ident> = select.from.iter().flat_map(kept_by_the_left).collect();
+            replace(selection, &|name| columns.get(&name.value).map(|relation| column_of(relation, name)));
         }
         return ControlFlow::Continue(None);
     };
@@ -127,7 +115,7 @@ fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
         }
     }
     select.projection = projection;
-    let _ = select.visit(&mut Names { merged: &merged, depth: 0 });
+    replace(select, &|name| merged.meaning(name));
     ControlFlow::Continue(Some(merged))
 }
 
@@ -153,36 +141,6 @@ fn kept_by_the_left(from: &TableWithJoins) -> HashMap<String, Ident> {
     kept
 }
 
-/// Names a relation for the bare names of one query, not for those of its subqueries.
-struct Own {
-    columns: HashMap<String, Ident>,
-    depth: usize,
-}
-
-impl VisitorMut for Own {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Identifier(name) = expression
-            && let Some(relation) = self.columns.get(&name.value)
-        {
-            *expression = Expr::CompoundIdentifier(vec![relation.clone(), name.clone()]);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
 fn name_of(relation: &TableFactor) -> Option<Ident> {
     match relation {
         TableFactor::Table { alias: Some(alias), .. }
@@ -195,9 +153,17 @@ fn name_of(relation: &TableFactor) -> Option<Ident> {
     }
 }
 
+fn column_of(relation: &Ident, name: &Ident) -> Expr {
+    Expr::CompoundIdentifier(vec![relation.clone(), name.clone()])
+}
+
 impl Merged {
+    fn meaning(&self, name: &Ident) -> Option<Expr> {
+        self.columns.contains(&name.value).then(|| self.value(name))
+    }
+
     fn value(&self, name: &Ident) -> Expr {
-        let of = |relation: &Ident| Expr::CompoundIdentifier(vec![relation.clone(), name.clone()]);
+        let of = |relation: &Ident| column_of(relation, name);
         if !self.full {
             return of(&self.right);
         }
@@ -211,10 +177,15 @@ impl Merged {
     }
 }
 
-/// Replaces the names of one query, not those of its subqueries.
+/// Gives the bare names of one query their meaning, not those of its subqueries.
 struct Names<'a> {
-    merged: &'a Merged,
+    meaning: &'a dyn Fn(&Ident) -> Option<Expr>,
     depth: usize,
+}
+
+/// The same of all names in a part of a query.
+fn replace(part: &mut impl VisitMut, meaning: &dyn Fn(&Ident) -> Option<Expr>) {
+    let _ = part.visit(&mut Names { meaning, depth: 0 });
 }
 
 impl VisitorMut for Names<'_> {
@@ -233,9 +204,9 @@ impl VisitorMut for Names<'_> {
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         if self.depth == 0
             && let Expr::Identifier(name) = expression
-            && self.merged.columns.contains(&name.value)
+            && let Some(meaning) = (self.meaning)(name)
         {
-            *expression = self.merged.value(name);
+            *expression = meaning;
         }
         ControlFlow::Continue(())
     }

@@ -1,5 +1,5 @@
-//! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_depth`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`unsupported`], [`literals`],
+//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
 //! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`blanks`], [`casts`], [`common_types`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
 
@@ -29,7 +29,6 @@ mod set_comparisons;
 mod similar;
 mod spellings;
 mod style;
-mod subquery_depth;
 mod subquery_order;
 mod subquery_truth;
 mod system_columns;
@@ -37,6 +36,7 @@ mod system_sets;
 mod told_apart;
 mod types;
 mod unbounded_numeric;
+mod unsupported;
 mod uuid;
 mod values_lists;
 mod windows;
@@ -54,11 +54,11 @@ pub(super) use row_functions::row_of;
 pub(super) use scalar_subqueries::may_be_null;
 pub use style::DateSettings;
 pub(super) use style::Style;
-pub(super) use subquery_depth::check as check_depth_of_subqueries;
 pub(super) use subquery_truth::tell as tell_subqueries;
 pub(super) use told_apart::with_names_apart;
 pub(super) use types::PostgresTypes;
 pub(super) use unbounded_numeric::keep as keep_unbounded_numerics;
+pub(super) use unsupported::check as check_supported;
 pub use zeros::KeepSignedZeros;
 
 use datafusion::sql::sqlparser::ast::Statement;

@@ -4,14 +4,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    LimitClause, ObjectName, Query, Statement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, TypedString, UnaryOperator, Value,
-    VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, LimitClause, ObjectName, Query, Statement, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
+    TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use crate::pg_format::decode;
+use super::literals::bytes;
 
 /// Functions that the engine has under another name.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -189,33 +189,21 @@ fn builtin(name: &ObjectName) -> Option<String> {
 }
 
 fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
-    let FunctionArguments::List(FunctionArgumentList { args, clauses, .. }) = &function.args else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if list.clauses.is_empty() { unnamed(list) } else { None }
+}
+
+/// The arguments, if none has a name.
+fn unnamed(list: &FunctionArgumentList) -> Option<Vec<Expr>> {
     let plain = |argument: &FunctionArg| match argument {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression.clone()),
         _ => None,
     };
-    if clauses.is_empty() { args.iter().map(plain).collect() } else { None }
-}
-
-/// `count(1)` is `count(*)`, which the engine makes of it too, but not of its name where both stand.
-fn counts_rows(function: &mut Function) {
-    let FunctionArguments::List(FunctionArgumentList { args, clauses, duplicate_treatment: None }) = &mut function.args else { return };
-    let [argument @ FunctionArg::Unnamed(FunctionArgExpr::Expr(_))] = args.as_mut_slice() else { return };
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(counted)) = &*argument else { return };
-    // A number has been given its type by now.
-    let literal = if let Expr::Cast { expr, .. } = counted { expr.as_ref() } else { counted };
-    let is_number = matches!(literal, Expr::Value(value) if matches!(value.value, Value::Number(..)));
-    if is_number && clauses.is_empty() {
-        *argument = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
-    }
+    list.args.iter().map(plain).collect()
 }
 
 fn by_function(function: &mut Function) -> Option<Expr> {
     let name = builtin(&function.name)?;
-    if name == "count" {
-        counts_rows(function);
-        return None;
-    }
     if let Some((_, own)) = FUNCTIONS.iter().find(|(theirs, _)| *theirs == name) {
         function.name = ObjectName::from(vec![Ident::new(*own)]);
         return None;
@@ -235,7 +223,7 @@ fn by_function(function: &mut Function) -> Option<Expr> {
     if name == "make_interval" {
         in_place(function, &["years", "months", "weeks", "days", "hours", "mins", "secs"]);
     }
-    // What is counted is the row, not a number.
+    // What is counted is the row, not a number: the engine makes `count(*)` of it too, but keeps another name where both stand.
     if name == "count" && matches!(plain_arguments(function)?.as_slice(), [number] if is_number(number)) {
         if let FunctionArguments::List(list) = &mut function.args
             && list.duplicate_treatment.is_none()
@@ -258,7 +246,10 @@ fn by_function(function: &mut Function) -> Option<Expr> {
 
 /// An aggregate of JSON as a function of the arrays of its arguments.
 fn json_aggregate(kind: &str, function: &Function) -> Option<Expr> {
-    let arguments = plain_arguments_of_aggregate(function)?;
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let arguments = unnamed(list)?;
+    // Distinct pairs are not the pairs of what is distinct: left as it is, there is no such function.
+    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
     let array = |argument: &Expr| {
         let mut array = function.clone();
         array.name = ObjectName::from(vec![Ident::new("array_agg")]);
@@ -270,18 +261,9 @@ fn json_aggregate(kind: &str, function: &Function) -> Option<Expr> {
     match (kind, arguments.as_slice()) {
         ("json", [value]) => Some(call("to_json", vec![array(value)])),
         ("jsonb", [value]) => Some(call("to_jsonb", vec![array(value)])),
-        (_, [key, value]) => Some(call(&format!("{kind}_of"), vec![array(key), array(value)])),
+        (_, [key, value]) if !distinct => Some(call(&format!("{kind}_of"), vec![array(key), array(value)])),
         _ => None,
     }
-}
-
-fn plain_arguments_of_aggregate(function: &Function) -> Option<Vec<Expr>> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let plain = |argument: &FunctionArg| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) => Some(expression.clone()),
-        _ => None,
-    };
-    list.args.iter().map(plain).collect()
 }
 
 /// Named arguments in their places, 0 where none is given.
@@ -315,8 +297,7 @@ fn is_number(expression: &Expr) -> bool {
 fn bytes_of(expression: &Expr) -> Option<Expr> {
     let Expr::Value(value) = expression else { return None };
     let Value::SingleQuotedString(text) = &value.value else { return None };
-    let hex: String = decode::bytea(text).ok()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(Expr::value(Value::HexStringLiteral(hex)))
+    bytes(text)
 }
 
 fn by_operator(op: UnaryOperator, operand: &Expr) -> Option<Expr> {
