@@ -5,6 +5,7 @@
 //! session; what decides how a value looks is an [`OutputSettings`].
 
 pub(crate) mod characters;
+pub(crate) mod clocks;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod jsonb;

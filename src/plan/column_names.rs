@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField, Visit, VisitMut, Visitor,
-    VisitorMut,
+    AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Ident, OrderByKind, Query, SelectItem, SetExpr, Statement,
+    TrimWhereField, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::error::{Report, SqlState};
@@ -21,6 +21,7 @@ const SEPARATOR: char = '\u{0}';
 pub(super) fn give(statement: &mut Statement) {
     if let Statement::Query(query) = statement {
         beside_stars(&mut query.body);
+        behind_order(query);
     }
     let _ = statement.visit(&mut Namer);
 }
@@ -100,6 +101,42 @@ fn beside_stars(body: &mut SetExpr) {
             let alias = Ident::with_quote('"', format!("{}{SEPARATOR}{SEPARATOR}{index}", folded(ident)));
             *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
         }
+    }
+}
+
+/// `SELECT -a AS a FROM t ORDER BY -a`, `SELECT a::text AS a FROM t ORDER BY t.a`: an expression of ORDER BY is one of the relations' columns. The
+/// engine would take a result column of that name, so it gets another, and keeps it where ORDER BY is its name alone. Only of the
+/// statement's own columns, too.
+fn behind_order(query: &mut Query) {
+    let (SetExpr::Select(select), Some(order_by)) = (query.body.as_mut(), &mut query.order_by) else { return };
+    let OrderByKind::Expressions(keys) = &mut order_by.kind else { return };
+    if select.distinct.is_some() {
+        return;
+    }
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::ExprWithAlias { expr, alias } = item else { continue };
+        let name = folded(alias);
+        let is_itself = column(expr).is_some_and(|column| folded(column) == name);
+        let is_bare = |key: &Expr| matches!(key, Expr::Identifier(ident) if folded(ident) == name);
+        if is_itself || !keys.iter().any(|key| !is_bare(&key.expr) && Visit::visit(&key.expr, &mut Named(&name)).is_break()) {
+            continue;
+        }
+        let other = Ident::with_quote('"', format!("{name}{SEPARATOR}{SEPARATOR}{index}"));
+        for key in keys.iter_mut().filter(|key| is_bare(&key.expr)) {
+            key.expr = Expr::Identifier(other.clone());
+        }
+        *alias = other;
+    }
+}
+
+/// Breaks at a column of this name.
+struct Named<'a>(&'a str);
+
+impl Visitor for Named<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        if column(expression).is_some_and(|ident| folded(ident) == self.0) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -244,8 +281,8 @@ fn type_name(data_type: &DataType) -> String {
         DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4".into(),
         DataType::BigInt(_) | DataType::Int8(_) => "int8".into(),
         DataType::SmallInt(_) | DataType::Int2(_) => "int2".into(),
+        DataType::Real | DataType::Float4 | DataType::Float(ExactNumberInfo::Precision(1..=24)) => "float4".into(),
         DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 | DataType::Float(_) => "float8".into(),
-        DataType::Real | DataType::Float4 => "float4".into(),
         DataType::Boolean | DataType::Bool => "bool".into(),
         DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric".into(),
         DataType::Varchar(_) | DataType::CharacterVarying(_) => "varchar".into(),

@@ -13,7 +13,7 @@ use datafusion::common::{Column, ParamValues};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, TableWithJoins, With};
 use parking_lot::Mutex;
 
 mod column_names;
@@ -35,6 +35,7 @@ mod parameters;
 mod patience;
 mod places;
 mod refusals;
+mod relation_columns;
 mod resolve;
 mod show;
 mod time_travel;
@@ -148,7 +149,6 @@ impl Planner {
             time_travel::mark_statement(&mut statement, at);
         }
         dialect::check_supported(&statement)?;
-        dialect::merge_columns(&mut statement)?;
         column_names::count(&statement)?;
         column_names::give(&mut statement);
         dialect::rewrite(&mut statement);
@@ -165,6 +165,10 @@ impl Planner {
                 parameters = Arc::new(refined);
             }
         }
+        let columns = |from: &[TableWithJoins], ctes: &[With]| {
+            relation_columns::of(from, ctes, &|statement| build(statement, settings, &resolved, &parameters))
+        };
+        dialect::merge_columns(&mut statement, &columns).map_err(|failure| told(&failure))?;
         let mut plan = match dialect::with_names_apart(build(&statement, settings, &resolved, &parameters), &mut statement) {
             Ok(plan) => plan,
             Err(Some(failure)) => return Err(told(&failure)),

@@ -208,7 +208,8 @@ impl Planner {
         let (schema, table) = match name {
             TableReference::Full { catalog, schema, table } if **catalog != *self.project => {
                 let ident = TableIdent { catalog: catalog.to_string(), schema: schema.to_string(), table: table.to_string() };
-                let own = version.map(snapshot_ref).transpose()?.unwrap_or(SnapshotRef::Current);
+                let zone = settings.state.config_options().execution.time_zone.as_deref().and_then(Zone::parse).unwrap_or(Zone::UTC);
+                let own = version.map(|version| snapshot_ref(version, zone)).transpose()?.unwrap_or(SnapshotRef::Current);
                 let snapshot = self.read(&ident, &own, at, settings).await?;
                 return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot, options)?)));
             }
@@ -364,8 +365,8 @@ pub(super) fn unknown_view(registry: &RegistrySnapshot, name: &str) -> Report {
     }
 }
 
-/// `FOR VERSION AS OF 7 | 'ref'`, `FOR TIMESTAMP AS OF TIMESTAMPTZ '…'`.
-fn snapshot_ref(version: &TableVersion) -> Result<SnapshotRef, Report> {
+/// `FOR VERSION AS OF 7 | 'ref'`, `FOR TIMESTAMP AS OF TIMESTAMPTZ '…'`, of the session's zone where it names none.
+fn snapshot_ref(version: &TableVersion, zone: Zone) -> Result<SnapshotRef, Report> {
     let invalid = |expression: &dyn std::fmt::Display| {
         Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("a table's version must be a constant, not {expression}"))
             .hint("Write FOR VERSION AS OF 123, FOR VERSION AS OF 'tag', or FOR TIMESTAMP AS OF TIMESTAMPTZ '2026-01-01 00:00:00+00'.")
@@ -378,15 +379,15 @@ fn snapshot_ref(version: &TableVersion) -> Result<SnapshotRef, Report> {
         },
         TableVersion::TimestampAsOf(expression) | TableVersion::ForSystemTimeAsOf(expression) => match expression {
             Expr::TypedString(typed) => match &typed.value.value {
-                Value::SingleQuotedString(text) => timestamp(text).map(SnapshotRef::Timestamp),
+                Value::SingleQuotedString(text) => timestamp_in(text, zone).map(SnapshotRef::Timestamp),
                 _ => Err(invalid(expression)),
             },
             Expr::Cast { expr, .. } => match constant(expr) {
-                Some(Value::SingleQuotedString(text)) => timestamp(&text).map(SnapshotRef::Timestamp),
+                Some(Value::SingleQuotedString(text)) => timestamp_in(&text, zone).map(SnapshotRef::Timestamp),
                 _ => Err(invalid(expression)),
             },
             _ => match constant(expression) {
-                Some(Value::SingleQuotedString(text)) => timestamp(&text).map(SnapshotRef::Timestamp),
+                Some(Value::SingleQuotedString(text)) => timestamp_in(&text, zone).map(SnapshotRef::Timestamp),
                 _ => Err(invalid(expression)),
             },
         },
@@ -408,7 +409,12 @@ fn constant(expression: &Expr) -> Option<Value> {
 
 /// A timestamp as PostgreSQL reads it, in UTC where it names no zone, to microseconds since 1970. The infinities are no version's time.
 pub(super) fn timestamp(text: &str) -> Result<i64, Report> {
-    let read = |order| decode::parse_text(PgType::TIMESTAMPTZ, text, Reading { zone: Zone::UTC, order });
+    timestamp_in(text, Zone::UTC)
+}
+
+/// The same in another zone.
+fn timestamp_in(text: &str, zone: Zone) -> Result<i64, Report> {
+    let read = |order| decode::parse_text(PgType::TIMESTAMPTZ, text, Reading { zone, order });
     let value = read(DateOrder::MonthDayYear)?;
     // A pin is kept, and outlives the session that wrote it.
     if read(DateOrder::DayMonthYear).is_ok_and(|other| other != value) {

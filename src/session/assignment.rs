@@ -12,7 +12,8 @@ use arrow::datatypes::{DataType, Field, Float32Type, Float64Type};
 use datafusion::sql::sqlparser::ast::{CastKind, Expr, Query, SelectItem, SetExpr, Value};
 
 use crate::error::Report;
-use crate::pg_format::characters;
+use crate::pg_format::zone::Zone;
+use crate::pg_format::{characters, clocks};
 use crate::pg_type::PgType;
 use crate::plan;
 
@@ -57,17 +58,24 @@ pub(super) fn source(query: &mut Query, columns: &[&Field]) {
     }
 }
 
-/// A column of a result, as one of a table: text of no more than its characters, a `char(n)` without its blanks where it becomes another.
-pub(super) fn column(array: &ArrayRef, source: &Field, target: &Field) -> Result<ArrayRef, Report> {
+/// A column of a result, as one of a table: text of no more than its characters, a `char(n)` without its blanks where it becomes another,
+/// moments by the clock of this zone.
+pub(super) fn column(array: &ArrayRef, source: &Field, target: &Field, zone: Zone) -> Result<ArrayRef, Report> {
     let is_fixed = PgType::of(source) == PgType::BPCHAR && PgType::of(target) != PgType::BPCHAR;
     let array = if is_fixed { &characters::trimmed(array)? } else { array };
-    characters::assigned(&cast(array, target.data_type())?, target)
+    characters::assigned(&cast(array, target.data_type(), zone)?, target)
 }
 
-/// An array that was computed, as a column of this type; a fraction becomes the nearest whole number.
-pub(super) fn cast(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, Report> {
-    if array.data_type() == data_type {
-        return Ok(Arc::clone(array));
+/// An array that was computed, as a column of this type: a fraction becomes the nearest whole number, a moment what the zone's clock shows.
+pub(super) fn cast(array: &ArrayRef, data_type: &DataType, zone: Zone) -> Result<ArrayRef, Report> {
+    use DataType::{Date32, Time64, Timestamp};
+    match (array.data_type(), data_type) {
+        (from, to) if from == to => return Ok(Arc::clone(array)),
+        (Timestamp(_, Some(_)), Timestamp(_, None) | Date32 | Time64(_)) => return clocks::readings(array, zone, data_type),
+        (Timestamp(_, None) | Date32, Timestamp(_, Some(_))) => {
+            return cast(&clocks::instants(array, zone)?, data_type, zone);
+        }
+        _ => {}
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let plainly = |array: &ArrayRef, data_type: &DataType| {
@@ -104,8 +112,11 @@ mod tests {
     #[test]
     fn fractions_are_rounded() {
         let floats: ArrayRef = Arc::new(Float64Array::from(vec![Some(7.6), Some(2.5), Some(-0.5), None]));
-        assert_eq!(cast(&floats, &DataType::Int16).unwrap().as_primitive(), &Int16Array::from(vec![Some(8), Some(2), Some(0), None]));
+        assert_eq!(
+            cast(&floats, &DataType::Int16, Zone::UTC).unwrap().as_primitive(),
+            &Int16Array::from(vec![Some(8), Some(2), Some(0), None])
+        );
         let decimals: ArrayRef = Arc::new(Decimal128Array::from(vec![250, -151]).with_precision_and_scale(10, 2).unwrap());
-        assert_eq!(cast(&decimals, &DataType::Int32).unwrap().as_primitive(), &Int32Array::from(vec![3, -2]));
+        assert_eq!(cast(&decimals, &DataType::Int32, Zone::UTC).unwrap().as_primitive(), &Int32Array::from(vec![3, -2]));
     }
 }

@@ -148,7 +148,7 @@ impl Session {
         };
         let schema = Arc::clone(&self.temp_tables.get(&target.table).map_err(|report| (None, report))?.schema);
         let new = match &target.filter {
-            None => vec![fit(&batch, &target.table, &schema, Some(&target.fill)).map_err(|report| (None, report))?],
+            None => vec![fit(&batch, &target.table, &schema, Some(&target.fill), self.zone()).map_err(|report| (None, report))?],
             Some(filter) => match self.kept(&target, filter, &schema, &batch).await {
                 Ok(kept) => kept,
                 Err(report) => return Err(self.first_bad_row(&target, filter, &schema, &batch, report).await),
@@ -172,9 +172,9 @@ impl Session {
         schema: &SchemaRef,
         batch: &RecordBatch,
     ) -> Result<Vec<RecordBatch>, Report> {
-        let all = fit(batch, &target.table, &nullable(schema), Some(&target.fill))?;
+        let all = fit(batch, &target.table, &nullable(schema), Some(&target.fill), self.zone())?;
         let kept = self.kept_by(filter, &target.table, all, &target.text).await?;
-        kept.iter().map(|kept| fit(kept, &target.table, schema, None)).collect()
+        kept.iter().map(|kept| fit(kept, &target.table, schema, None, self.zone())).collect()
     }
 
     /// Which row it was, by halves: the engine knows batches, and PostgreSQL names the line.

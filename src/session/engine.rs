@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 
 use super::memory::StatementPool;
 use super::outer_joins::{ForgetConstants, WhereNamesAreUnique};
+use super::row_order;
 use super::series_order::KeepSeriesInOrder;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
@@ -97,7 +98,11 @@ pub fn for_statement(own: &Mutex<Arc<SessionState>>, zone: &str, date_style: &st
 /// optimizer could make better, and is not shown to one.
 pub async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     if constant_row(plan)?.is_none() {
-        return state.create_physical_plan(plan).await;
+        return if row_order::is_in_memory(plan) {
+            row_order::plan_in_order(state, plan).await
+        } else {
+            state.create_physical_plan(plan).await
+        };
     }
     // A cast may turn out to be a call: 'now'::timestamp.
     let analyzed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;

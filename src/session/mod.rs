@@ -25,6 +25,7 @@ mod readiness;
 mod response;
 #[allow(clippy::module_inception)]
 mod session;
+mod row_order;
 mod series_order;
 mod setting_values;
 mod short_steps;

@@ -29,6 +29,7 @@ use super::transaction::{Saved, Transaction};
 use super::vars::SessionVars;
 use crate::catalog::{SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
+use crate::pg_format::zone::Zone;
 use crate::pg_format::{DateOrder, OutputSettings};
 use crate::pg_type::PgType;
 use crate::plan::Retrieved;
@@ -184,6 +185,11 @@ impl Session {
             };
             Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
         })
+    }
+
+    /// Where its clocks stand.
+    pub(super) fn zone(&self) -> Zone {
+        self.vars.lock().get("TimeZone").ok().and_then(Zone::parse).unwrap_or(Zone::UTC)
     }
 
     /// Whether one more prepared statement may be.

@@ -18,6 +18,7 @@ use super::settings::{folded, ident};
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
 use crate::error::{Notice, Report, SqlState, null_in_column};
+use crate::pg_format::zone::Zone;
 use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 use crate::plan::{self, Parameters};
 use crate::sql::{Statement, StatementText, position_of};
@@ -129,7 +130,8 @@ impl Session {
             })
             .collect();
         let schema = checked_schema(renamed)?;
-        let batches = batches.iter().map(|batch| fit(batch, &name, &schema, None)).collect::<Result<Vec<_>, _>>()?;
+        let zone = self.zone();
+        let batches = batches.iter().map(|batch| fit(batch, &name, &schema, None, zone)).collect::<Result<Vec<_>, _>>()?;
         self.temp_tables.create(&name, schema, on_commit)?;
         let rows = match self.temp_tables.append(&name, batches) {
             Ok(rows) => rows,
@@ -220,7 +222,8 @@ impl Session {
         for (source, target) in columns.iter().take(given).enumerate() {
             fill[*target] = Some(source);
         }
-        let batches = batches.iter().map(|batch| fit(batch, &table, &schema, Some(&fill))).collect::<Result<Vec<_>, _>>()?;
+        let zone = self.zone();
+        let batches = batches.iter().map(|batch| fit(batch, &table, &schema, Some(&fill), zone)).collect::<Result<Vec<_>, _>>()?;
         let rows = self.temp_tables.append(&table, batches)?;
         Ok(Response::Done(format!("INSERT 0 {rows}")))
     }
@@ -298,11 +301,12 @@ impl Session {
             .first()
             .filter(|batch| batch.num_rows() == 1)
             .ok_or_else(|| Report::new(SqlState::SYNTAX_ERROR, "EXECUTE's values must be expressions"))?;
+        let zone = self.zone();
         row.columns()
             .iter()
             .zip(types)
             .map(|(column, data_type)| {
-                let column = cast(column, data_type)?;
+                let column = cast(column, data_type, zone)?;
                 ScalarValue::try_from_array(&column, 0).map_err(|failure| plan::without_position(&failure))
             })
             .collect()
@@ -415,7 +419,13 @@ fn checked_schema(fields: Vec<Field>) -> Result<SchemaRef, Report> {
 }
 
 /// A batch as rows of a table: cast, NULL where nothing fills a column. `fill` gives for each column of the table the batch's.
-pub(super) fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Option<&[Option<usize>]>) -> Result<RecordBatch, Report> {
+pub(super) fn fit(
+    batch: &RecordBatch,
+    table: &str,
+    schema: &SchemaRef,
+    fill: Option<&[Option<usize>]>,
+    zone: Zone,
+) -> Result<RecordBatch, Report> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
         let source = match fill {
@@ -423,7 +433,7 @@ pub(super) fn fit(batch: &RecordBatch, table: &str, schema: &SchemaRef, fill: Op
             None => Some(index),
         };
         let array = match source {
-            Some(source) => assignment::column(batch.column(source), batch.schema_ref().field(source), field)?,
+            Some(source) => assignment::column(batch.column(source), batch.schema_ref().field(source), field, zone)?,
             None => new_null_array(field.data_type(), batch.num_rows()),
         };
         if !field.is_nullable() && array.null_count() > 0 {

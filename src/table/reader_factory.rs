@@ -252,6 +252,12 @@ impl StorageFileReader {
         if footer.row_groups().iter().any(|group| group.num_rows() < 0 || group.num_columns() == 0) {
             return Err(self.damaged("a row group is impossible".to_owned()));
         }
+        let negative = |chunk: &ColumnChunkMetaData| {
+            chunk.data_page_offset().min(chunk.compressed_size()).min(chunk.dictionary_page_offset().unwrap_or(0)) < 0
+        };
+        if footer.row_groups().iter().flat_map(|group| group.columns()).any(negative) {
+            return Err(self.damaged("a column chunk is impossible".to_owned()));
+        }
         let kept = file.key_value_metadata().into_iter().flatten().filter(|pair| pair.key != ARROW_SCHEMA && pair.key != FILE_URL);
         let pairs = kept.cloned().chain([KeyValue::new(FILE_URL.to_owned(), self.url.to_string())]).collect();
         let cleaned = FileMetaData::new(

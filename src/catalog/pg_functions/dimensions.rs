@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, ListArray, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
@@ -26,6 +26,7 @@ type Types = Option<(Vec<DataType>, DataType)>;
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         Builtin::function("array_dims", one_array, dims),
+        Builtin::function("array_has_null", one_array_or_none, has_null),
         Builtin::function("array_upper", array_and_dimension, |arguments| bounds(arguments, |length| length)),
         Builtin::function("array_lower", array_and_dimension, |arguments| bounds(arguments, |_| 1)),
         Arc::new(ScalarUDF::new_from_impl(Flat { signature: Signature::any(1, Volatility::Immutable) })),
@@ -34,6 +35,20 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 fn one_array(arguments: &[DataType]) -> Types {
     matches!(arguments, [DataType::List(_)]).then(|| (arguments.to_vec(), DataType::Utf8))
+}
+
+fn one_array_or_none(arguments: &[DataType]) -> Types {
+    matches!(arguments, [DataType::List(_) | DataType::Null]).then(|| (arguments.to_vec(), DataType::Boolean))
+}
+
+/// Whether an element is NULL, as all are of an array that is.
+fn has_null(arguments: &[ArrayRef]) -> std::result::Result<ArrayRef, Report> {
+    let Some(arrays) = arguments.first() else {
+        return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "function array_has_null() does not exist"));
+    };
+    let Some(lists) = arrays.as_list_opt::<i32>() else { return Ok(Arc::new(BooleanArray::from(vec![true; arrays.len()]))) };
+    let value = |row: usize| lists.is_null(row) || lists.value(row).null_count() > 0;
+    Ok(Arc::new((0..lists.len()).map(|row| Some(value(row))).collect::<BooleanArray>()))
 }
 
 fn array_and_dimension(arguments: &[DataType]) -> Types {

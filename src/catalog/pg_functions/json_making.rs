@@ -1,144 +1,145 @@
-//! Values as JSON: `to_json`, `to_jsonb`, `jsonb_build_array`, and what the aggregates `json_agg` and `json_object_agg` become: functions of
-//! the arrays that `array_agg` makes of their arguments (`plan::dialect`), so that ORDER BY, FILTER, DISTINCT and OVER mean what they do there.
+//! Values as JSON: `to_json`, `json_build_array`, `json_build_object`, and what the aggregates `json_agg` and `json_object_agg` become: functions
+//! of the arrays that `array_agg` makes of their arguments (`plan::dialect`), so that ORDER BY, FILTER, DISTINCT and OVER mean what they do
+//! there. Each of them as json, with PostgreSQL's blanks, and as jsonb, of which the text is always the same.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
-use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-};
+use arrow::array::{Array, AsArray, StringArray, StringBuilder};
+use arrow::datatypes::{DataType, Field};
+use datafusion::logical_expr::ScalarUDF;
 
 use super::bounded::check;
+use super::shown::{Arguments, Body, Shown};
 use crate::error::{Report, SqlState};
-use crate::pg_format::OutputSettings;
 use crate::pg_format::encode;
 use crate::pg_format::jsonb::Json;
 use crate::pg_type::PgType;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Kind::{Array, Object, Value};
-    [
-        ("to_json", Value, PgType::JSON),
-        ("to_jsonb", Value, PgType::JSONB),
-        ("json_build_array", Array, PgType::JSON),
-        ("jsonb_build_array", Array, PgType::JSONB),
-        ("json_object_of", Object, PgType::JSON),
-        ("jsonb_object_of", Object, PgType::JSONB),
-    ]
-    .map(|(name, kind, answer)| {
-        let signature = match kind {
-            Value => Signature::any(1, Volatility::Immutable),
-            Array => Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Immutable),
-            Object => Signature::any(2, Volatility::Immutable),
-        };
-        Arc::new(ScalarUDF::new_from_impl(Making { name, kind, answer, signature }))
-    })
-    .to_vec()
+    let both: [([&'static str; 2], _, Body); 5] = [
+        (["to_json", "to_jsonb"], 1..=1, value),
+        (["json_build_array", "jsonb_build_array"], 0..=100, array),
+        (["json_build_object", "jsonb_build_object"], 0..=100, object),
+        (["json_array_of", "jsonb_array_of"], 1..=1, array_of),
+        (["json_object_of", "jsonb_object_of"], 2..=2, object_of),
+    ];
+    let both = both.into_iter().flat_map(|([json, jsonb], arguments, body)| {
+        [Shown::function(json, arguments.clone(), PgType::JSON, body), Shown::function(jsonb, arguments, PgType::JSONB, body)]
+    });
+    both.collect()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    /// The value.
-    Value,
-    /// All arguments as an array.
-    Array,
-    /// Of an array of keys and one of values.
-    Object,
+/// The answers as they are, or as jsonb has them.
+fn answers(documents: StringArray, call: &Arguments<'_>) -> Result<StringArray, Report> {
+    check(call.name, documents.value_data().len() as f64)?;
+    if call.answer == PgType::JSON {
+        return Ok(documents);
+    }
+    let mut normal = StringBuilder::with_capacity(documents.len(), documents.value_data().len());
+    for document in &documents {
+        normal.append_option(document.map(|text| Json::parse(text).map(|json| json.to_string())).transpose()?);
+    }
+    Ok(normal.finish())
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Making {
-    name: &'static str,
-    kind: Kind,
-    answer: PgType,
-    signature: Signature,
+fn bytes(columns: &[StringArray]) -> f64 {
+    columns.iter().map(|column| column.value_data().len()).sum::<usize>() as f64
 }
 
-impl ScalarUDFImpl for Making {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn return_field_from_args(&self, _arguments: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(self.answer.arrow_field(self.name)))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { arguments.number_rows };
-        let arrays = arguments.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let answer = self.make(&arrays, &arguments.arg_fields, rows).map_err(|report| DataFusionError::External(Box::new(report)))?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(Arc::new(answer)) })
-    }
+fn value(call: &Arguments<'_>) -> Result<StringArray, Report> {
+    let first = call.documents()?.into_iter().next();
+    answers(first.unwrap_or_else(|| StringArray::new_null(call.rows)), call)
 }
 
-impl Making {
-    fn make(&self, arrays: &[ArrayRef], fields: &[FieldRef], rows: usize) -> Result<StringArray, Report> {
-        let made = match self.kind {
-            Kind::Value => match (arrays, fields) {
-                ([array], [field]) => documents(array, field)?,
-                _ => StringArray::new_null(rows),
-            },
-            Kind::Array => {
-                let columns = arrays.iter().zip(fields).map(|(array, field)| documents(array, field)).collect::<Result<Vec<_>, _>>()?;
-                check(self.name, columns.iter().map(|column| column.value_data().len() as f64).sum())?;
-                let row = |row| columns.iter().map(|column| text(column, row).unwrap_or("null")).collect::<Vec<_>>().join(", ");
-                (0..rows).map(|index| Some(format!("[{}]", row(index)))).collect()
-            }
-            Kind::Object => self.objects(arrays, fields)?,
-        };
-        check(self.name, made.value_data().len() as f64)?;
-        if self.answer == PgType::JSON {
-            return Ok(made);
+fn array(call: &Arguments<'_>) -> Result<StringArray, Report> {
+    let columns = call.documents()?;
+    check(call.name, bytes(&columns))?;
+    let row = |row| columns.iter().map(|column| text(column, row).unwrap_or("null")).collect::<Vec<_>>().join(", ");
+    answers((0..call.rows).map(|index| Some(format!("[{}]", row(index)))).collect(), call)
+}
+
+fn object(call: &Arguments<'_>) -> Result<StringArray, Report> {
+    let invalid = |message: String| Report::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    if !call.arrays.len().is_multiple_of(2) {
+        let hint = format!("The arguments of {}() must consist of alternating keys and values.", call.name);
+        return Err(invalid("argument list must have even number of elements".to_owned()).hint(hint));
+    }
+    for key in call.fields.iter().step_by(2) {
+        let pg_type = PgType::of(key);
+        if pg_type.element().is_some() || matches!(pg_type, PgType::JSON | PgType::JSONB | PgType::RECORD) {
+            return Err(invalid("key value must be scalar, not array, composite, or json".to_owned()));
         }
-        let mut normal = StringBuilder::with_capacity(made.len(), made.value_data().len());
-        for document in &made {
-            normal.append_option(document.map(|text| Json::parse(text).map(|json| json.to_string())).transpose()?);
-        }
-        Ok(normal.finish())
     }
+    let (names, documents) = (call.texts()?, call.documents()?);
+    check(call.name, bytes(&names) + bytes(&documents))?;
+    let mut objects = StringBuilder::new();
+    for row in 0..call.rows {
+        let mut members = Vec::with_capacity(names.len() / 2);
+        for place in (0..names.len()).step_by(2) {
+            let Some(name) = text(&names[place], row) else {
+                let number = place + 1;
+                return Err(match call.answer {
+                    PgType::JSON => invalid(format!("argument {number} cannot be null")).hint("Object keys should be text."),
+                    _ => invalid(format!("argument {number}: key must not be null")),
+                });
+            };
+            members.push(member(name, text(&documents[place + 1], row)));
+        }
+        objects.append_value(format!("{{{}}}", members.join(", ")));
+    }
+    answers(objects.finish(), call)
+}
 
-    fn objects(&self, arrays: &[ArrayRef], fields: &[FieldRef]) -> Result<StringArray, Report> {
-        let ([keys, values], [key_field, value_field]) = (arrays, fields) else { return Ok(StringArray::new_null(0)) };
-        let (Some(keys), Some(values)) = (keys.as_list_opt::<i32>(), values.as_list_opt::<i32>()) else {
-            return Ok(StringArray::new_null(keys.len()));
-        };
-        let names = encode::texts(keys.values().as_ref(), &element(key_field), &settings(keys.values()))?;
-        let documents = documents(values.values(), &element(value_field))?;
-        check(self.name, (names.value_data().len() + documents.value_data().len()) as f64)?;
-        let mut answers = StringBuilder::new();
-        for row in 0..keys.len() {
-            if keys.is_null(row) || values.is_null(row) {
-                answers.append_null();
-                continue;
-            }
-            let (from, value_from) = (keys.value_offsets()[row] as usize, values.value_offsets()[row] as usize);
-            if keys.value_length(row) != values.value_length(row) {
-                return Err(Report::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "mismatched array dimensions"));
-            }
-            let mut members = Vec::with_capacity(keys.value_length(row) as usize);
-            for place in 0..keys.value_length(row) as usize {
-                let Some(name) = text(&names, from + place) else {
-                    return Err(Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "field name must not be null"));
-                };
-                let value = text(&documents, value_from + place).unwrap_or("null");
-                members.push(format!("{} : {value}", Json::Text(name.to_owned())));
-            }
-            answers.append_value(format!("{{ {} }}", members.join(", ")));
+fn member(name: &str, value: Option<&str>) -> String {
+    format!("{} : {}", Json::Text(name.to_owned()), value.unwrap_or("null"))
+}
+
+/// What `json_agg` makes of one array: arrays inside stand on lines of their own.
+fn array_of(call: &Arguments<'_>) -> Result<StringArray, Report> {
+    let ([array], [field]) = (call.arrays, call.fields) else { return Ok(StringArray::new_null(call.rows)) };
+    let Some(lists) = array.as_list_opt::<i32>() else { return Ok(StringArray::new_null(call.rows)) };
+    let item = element(field);
+    let pg_type = PgType::of(&item);
+    let separator = if pg_type.element().is_some() || pg_type == PgType::RECORD { ", \n " } else { ", " };
+    let documents = encode::documents(lists.values().as_ref(), &item, &call.settings, call.answer == PgType::JSON)?;
+    check(call.name, (documents.value_data().len() + documents.len() * separator.len()) as f64)?;
+    let list = |row: usize| {
+        let range = lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize;
+        let parts: Vec<&str> = range.map(|place| text(&documents, place).unwrap_or("null")).collect();
+        lists.is_valid(row).then(|| format!("[{}]", parts.join(separator)))
+    };
+    answers((0..lists.len()).map(list).collect(), call)
+}
+
+/// What `json_object_agg` makes of an array of keys and one of values.
+fn object_of(call: &Arguments<'_>) -> Result<StringArray, Report> {
+    let ([keys, values], [key_field, value_field]) = (call.arrays, call.fields) else { return Ok(StringArray::new_null(call.rows)) };
+    let (Some(keys), Some(values)) = (keys.as_list_opt::<i32>(), values.as_list_opt::<i32>()) else {
+        return Ok(StringArray::new_null(call.rows));
+    };
+    let names = encode::texts(keys.values().as_ref(), &element(key_field), &call.settings)?;
+    let documents = encode::documents(values.values().as_ref(), &element(value_field), &call.settings, call.answer == PgType::JSON)?;
+    check(call.name, (names.value_data().len() + documents.value_data().len()) as f64)?;
+    let mut objects = StringBuilder::new();
+    for row in 0..keys.len() {
+        if keys.is_null(row) || values.is_null(row) {
+            objects.append_null();
+            continue;
         }
-        Ok(answers.finish())
+        let (from, value_from) = (keys.value_offsets()[row] as usize, values.value_offsets()[row] as usize);
+        if keys.value_length(row) != values.value_length(row) {
+            return Err(Report::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "mismatched array dimensions"));
+        }
+        let mut members = Vec::with_capacity(keys.value_length(row) as usize);
+        for place in 0..keys.value_length(row) as usize {
+            let Some(name) = text(&names, from + place) else {
+                return Err(Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "field name must not be null"));
+            };
+            members.push(member(name, text(&documents, value_from + place)));
+        }
+        objects.append_value(format!("{{ {} }}", members.join(", ")));
     }
+    answers(objects.finish(), call)
 }
 
 fn text(array: &StringArray, row: usize) -> Option<&str> {
@@ -146,22 +147,9 @@ fn text(array: &StringArray, row: usize) -> Option<&str> {
 }
 
 /// The field of a list's elements.
-fn element(list: &Field) -> Field {
+pub(super) fn element(list: &Field) -> Field {
     match list.data_type() {
         DataType::List(item) => encode::element_field(item, PgType::of(list)),
         _ => list.clone(),
     }
-}
-
-fn settings(array: &ArrayRef) -> OutputSettings {
-    let time_zone = match array.data_type() {
-        DataType::Timestamp(_, Some(zone)) => zone.to_string(),
-        _ => "UTC".to_owned(),
-    };
-    OutputSettings { time_zone, extra_float_digits: 1, bytea_escape: false }
-}
-
-/// Each value as JSON; NULL stays NULL.
-fn documents(array: &ArrayRef, field: &Field) -> Result<StringArray, Report> {
-    encode::documents(array.as_ref(), field, &settings(array))
 }

@@ -9,11 +9,14 @@ mod bounded;
 mod buckets;
 mod bytes;
 mod concatenation;
+mod date_trunc;
 mod dates;
 mod dimensions;
+mod formatting;
 mod json;
 mod json_making;
 mod logarithms;
+mod moment_arithmetic;
 mod named;
 mod number_template;
 mod one_type;
@@ -22,6 +25,7 @@ mod parts;
 mod pg_typeof;
 mod position;
 mod rounding;
+mod shown;
 mod templates;
 mod time_template;
 
@@ -43,6 +47,7 @@ pub use bytes::byte_concatenation;
 pub use concatenation::text_concatenation;
 pub use dates::{FIELDS_WITH_FRACTION, extract_fraction};
 pub use json::json_operator;
+pub use moment_arithmetic::moment_and_interval;
 pub use one_type::{SEARCHED_CASE, SIMPLE_CASE, common_name, common_type, make_array, unmatched};
 pub use position::strpos;
 
@@ -74,13 +79,14 @@ impl Builtin {
         let signature = Signature::user_defined(Volatility::Immutable);
         Arc::new(ScalarUDF::new_from_impl(Self { name, types, body, answer: Some(answer), signature }))
     }
+}
 
-    fn unknown(&self, arguments: &[DataType]) -> DataFusionError {
-        let types: Vec<String> = arguments.iter().map(|argument| PgType::of_data_type(argument).to_string()).collect();
-        let report = Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {}({}) does not exist", self.name, types.join(", ")))
-            .hint("No function matches the given name and argument types. You might need to add explicit type casts.");
-        DataFusionError::External(Box::new(report))
-    }
+/// 42883: no function of this name takes these.
+fn unknown(name: &str, arguments: &[DataType]) -> DataFusionError {
+    let types: Vec<String> = arguments.iter().map(|argument| PgType::of_data_type(argument).to_string()).collect();
+    let report = Report::new(SqlState::UNDEFINED_FUNCTION, format!("function {name}({}) does not exist", types.join(", ")))
+        .hint("No function matches the given name and argument types. You might need to add explicit type casts.");
+    DataFusionError::External(Box::new(report))
 }
 
 impl PartialEq for Builtin {
@@ -107,11 +113,11 @@ impl ScalarUDFImpl for Builtin {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        (self.types)(arguments).map(|(types, _)| types).ok_or_else(|| self.unknown(arguments))
+        (self.types)(arguments).map(|(types, _)| types).ok_or_else(|| unknown(self.name, arguments))
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        (self.types)(arguments).map(|(_, answer)| answer).ok_or_else(|| self.unknown(arguments))
+        (self.types)(arguments).map(|(_, answer)| answer).ok_or_else(|| unknown(self.name, arguments))
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
@@ -141,6 +147,7 @@ pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
         concatenation::functions(),
         dates::functions(),
         dimensions::functions(),
+        formatting::functions(),
         json::functions(),
         json_making::functions(),
         logarithms::functions(),
@@ -148,7 +155,7 @@ pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
         parts::functions(),
         rounding::functions(),
         templates::functions(),
-        vec![as_type::function(), pg_typeof::function(), strpos()],
+        vec![as_type::function(), date_trunc::function(), pg_typeof::function(), strpos()],
     ]
     .concat()
 }

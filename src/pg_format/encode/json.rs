@@ -81,8 +81,8 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
             let keys = cell(array.keys().as_ref(), key, PgType::of(key), Format::Text, style)?;
             Box::new(Entries { array, keys, values: value(array.values().as_ref(), item, style, depth + 1)? })
         }
-        DataType::List(item) => list(array.as_list::<i32>(), &element_field(item, pg_type), style, depth)?,
-        DataType::LargeList(item) => list(array.as_list::<i64>(), item, style, depth)?,
+        DataType::List(item) => list(array.as_list::<i32>(), &element_field(item, pg_type), separator(pg_type, style), style, depth)?,
+        DataType::LargeList(item) => list(array.as_list::<i64>(), item, separator(pg_type, style), style, depth)?,
         DataType::FixedSizeList(item, _) => {
             let lists = array.as_fixed_size_list();
             let values = value(lists.values().as_ref(), item, style, depth + 1)?;
@@ -93,6 +93,7 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
                     let start = lists.value_offset(row) as usize;
                     start..start + length
                 },
+                separator: separator(pg_type, style),
                 values,
             })
         }
@@ -118,6 +119,11 @@ pub(crate) fn element_field(item: &Field, array: PgType) -> Field {
         }
         _ => item.clone(),
     }
+}
+
+/// What stands between the values of a list: of an array's, which is a type of its own, or of a document's.
+fn separator(pg_type: PgType, style: &Style) -> &'static [u8] {
+    if style.dense && pg_type.element().is_some() { b"," } else { b", " }
 }
 
 /// Numbers and documents as they are, the rest as strings.
@@ -287,6 +293,7 @@ impl Cell for Entries<'_> {
 struct Items<'a, R> {
     array: &'a dyn Array,
     range: R,
+    separator: &'static [u8],
     values: AnyCell<'a>,
 }
 
@@ -298,7 +305,7 @@ impl<R: Fn(usize) -> std::ops::Range<usize>> Cell for Items<'_, R> {
         out.push(b'[');
         for (position, index) in (self.range)(row).enumerate() {
             if position > 0 {
-                out.extend_from_slice(b", ");
+                out.extend_from_slice(self.separator);
             }
             write_value(self.values.as_ref(), index, out)?;
         }
@@ -310,10 +317,11 @@ impl<R: Fn(usize) -> std::ops::Range<usize>> Cell for Items<'_, R> {
 fn list<'a, O: arrow::array::OffsetSizeTrait>(
     lists: &'a arrow::array::GenericListArray<O>,
     item: &Field,
+    separator: &'static [u8],
     style: &Style,
     depth: usize,
 ) -> Result<AnyCell<'a>, Report> {
     let values = value(lists.values().as_ref(), item, style, depth + 1)?;
     let offsets = lists.value_offsets();
-    Ok(Box::new(Items { array: lists, range: move |row: usize| offsets[row].as_usize()..offsets[row + 1].as_usize(), values }))
+    Ok(Box::new(Items { array: lists, range: move |row: usize| offsets[row].as_usize()..offsets[row + 1].as_usize(), separator, values }))
 }

@@ -45,6 +45,8 @@ pub(crate) struct Style {
     zone: Zone,
     extra_float_digits: i32,
     bytea_escape: bool,
+    /// Arrays within json without blanks, as PostgreSQL has them; within jsonb with.
+    dense: bool,
 }
 
 impl Style {
@@ -54,6 +56,7 @@ impl Style {
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             extra_float_digits: settings.extra_float_digits,
             bytea_escape: settings.bytea_escape,
+            dense: false,
         }
     }
 }
@@ -285,9 +288,9 @@ pub(crate) fn texts(array: &dyn Array, field: &Field, settings: &OutputSettings)
     written(cell(array, field, PgType::of(field), Format::Text, &style)?, array.len())
 }
 
-/// Every value as JSON, NULLs as they are: what `to_jsonb` gives.
-pub(crate) fn documents(array: &dyn Array, field: &Field, settings: &OutputSettings) -> Result<StringArray, Report> {
-    let style = Style::new(settings);
+/// Every value as JSON, NULLs as they are: what `to_json` gives if `dense`, and otherwise `to_jsonb` but for the order of keys.
+pub(crate) fn documents(array: &dyn Array, field: &Field, settings: &OutputSettings, dense: bool) -> Result<StringArray, Report> {
+    let style = Style { dense, ..Style::new(settings) };
     written(json::document(array, field, PgType::JSON, Format::Text, &style)?, array.len())
 }
 

@@ -1,6 +1,6 @@
 //! Arithmetic as PostgreSQL does it, where the engine's differs: integers that overflow are an error, not another number; a
-//! timestamp less a timestamp has days; a date and an interval make a timestamp; an interval can be multiplied. Products and quotients
-//! of numerics: [`super::numeric_arithmetic`].
+//! timestamp less a timestamp has days; an interval can be multiplied. Products and quotients of numerics: [`super::numeric_arithmetic`];
+//! moments and intervals: [`moment_and_interval`].
 
 use std::sync::Arc;
 
@@ -15,10 +15,11 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast,
+    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast,
 };
 
 use super::numeric_arithmetic;
+use crate::catalog::moment_and_interval;
 use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
@@ -42,8 +43,12 @@ pub(super) fn plan(
     let micros = |expression: &Expr| cast(expression.clone(), Timestamp(TimeUnit::Microsecond, None));
     let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
     Ok(match (op, left_type, right_type) {
-        (Operator::Plus | Operator::Minus, Date32, interval) if is_interval(interval) => Some(binary(micros(left), op, right.clone())),
-        (Operator::Plus, interval, Date32) if is_interval(interval) => Some(binary(micros(right), op, left.clone())),
+        (Operator::Plus | Operator::Minus, of @ (Date32 | Timestamp(..)), interval) if is_interval(interval) => {
+            Some(moment_and_interval(left.clone(), of, right.clone(), op == Operator::Minus, zone))
+        }
+        (Operator::Plus, interval, of @ (Date32 | Timestamp(..))) if is_interval(interval) => {
+            Some(moment_and_interval(right.clone(), of, left.clone(), false, zone))
+        }
         // A number of days, which is an integer.
         (Operator::Minus, Date32, Date32) => {
             let days = |expression: &Expr| cast(expression.clone(), DataType::Int32);
@@ -107,10 +112,6 @@ pub(super) fn plan(
         }
         _ => None,
     })
-}
-
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
-    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
 /// What is done with two arrays.

@@ -7,12 +7,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, TimestampMicrosecondType,
-    i256,
-};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, i256};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -22,16 +19,20 @@ use datafusion::logical_expr::{
 };
 
 use super::style::Style;
+use datafusion::logical_expr::interval_arithmetic::Interval;
+use datafusion::logical_expr::preimage::PreimageResult;
+use datafusion::logical_expr::simplify::SimplifyContext;
+
 use crate::error::{Report, SqlState};
 use crate::pg_format::OutputSettings;
 use crate::pg_format::characters::{self, Length};
+use crate::pg_format::clocks;
 use crate::pg_format::decode::{self, Value};
 use crate::pg_format::encode;
 use crate::pg_format::reading::{DateOrder, Reading};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::{NUMERIC_SCALE, PgType};
 
-const DAY_MICROS: i64 = 86_400_000_000;
 /// Digits of a decimal that a double surely holds.
 const EXACT_DIGITS: u8 = 15;
 
@@ -119,7 +120,9 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
         (from, to) if from.is_floating() && to.is_decimal() => true,
         // The engine's error of a number with too many digits is not PostgreSQL's.
         (from, DataType::Decimal128(precision, _)) => *precision < 38 && (from.is_decimal() || from.is_signed_integer()),
-        (Timestamp(_, Some(_)), Timestamp(_, None) | Date32 | Time64(_)) => Zone::parse(zone) != Some(Zone::UTC),
+        // Which the engine takes for a function with an inverse.
+        (Timestamp(..), Date32) => true,
+        (Timestamp(_, Some(_)), Timestamp(_, None) | Time64(_)) => Zone::parse(zone) != Some(Zone::UTC),
         _ => false,
     }
 }
@@ -168,6 +171,21 @@ impl ScalarUDFImpl for PostgresCast {
         Ok(Arc::new(self.target.as_ref().clone().with_nullable(nullable)))
     }
 
+    /// The moments of a day, where the clock is one that is never put back: files are pruned by them.
+    fn preimage(&self, arguments: &[Expr], answer: &Expr, context: &SimplifyContext) -> Result<PreimageResult> {
+        let ([moment], Some(ScalarValue::Date32(Some(day)))) = (arguments, answer.as_literal()) else { return Ok(PreimageResult::None) };
+        let DataType::Timestamp(unit, zone) = context.get_data_type(moment)? else { return Ok(PreimageResult::None) };
+        let is_steady = zone.is_none() || Zone::parse(&self.zone) == Some(Zone::UTC);
+        let length = length_of_day(unit);
+        let start = i64::from(*day).checked_mul(length).filter(|_| is_steady && !matches!(*day, i32::MAX | i32::MIN));
+        let Some((start, next)) = start.and_then(|start| Some((start, start.checked_add(length)?))) else {
+            return Ok(PreimageResult::None);
+        };
+        let moment_of = |ticks: i64| ScalarValue::Int64(Some(ticks)).cast_to(&DataType::Timestamp(unit, zone.clone()));
+        let interval = Box::new(Interval::try_new(moment_of(start)?, moment_of(next)?)?);
+        Ok(PreimageResult::Range { expr: moment.clone(), interval })
+    }
+
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let ([value], [source]) = (arguments.args.as_slice(), arguments.arg_fields.as_slice()) else {
             return Err(DataFusionError::Internal("a cast takes one value".into()));
@@ -176,6 +194,16 @@ impl ScalarUDFImpl for PostgresCast {
         let array = value.to_array(if constant { 1 } else { arguments.number_rows })?;
         let array = self.convert(&array, source).map_err(external)?;
         Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?) } else { ColumnarValue::Array(array) })
+    }
+}
+
+/// Microseconds, or the like, of a day.
+fn length_of_day(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 86_400,
+        TimeUnit::Millisecond => 86_400_000,
+        TimeUnit::Microsecond => 86_400_000_000,
+        TimeUnit::Nanosecond => 86_400_000_000_000,
     }
 }
 
@@ -205,7 +233,8 @@ impl PostgresCast {
                 self.fitted(&decode::build(target, &values)?)
             }
             (DataType::List(_), DataType::List(_)) => self.fitted(&engine_cast(array, target)?),
-            (DataType::Timestamp(..), _) => local(array, zone, target),
+            (DataType::Timestamp(_, None), _) => clocks::readings(array, Zone::UTC, target),
+            (DataType::Timestamp(..), _) => clocks::readings(array, zone, target),
             (from, to) if from.is_floating() && to.is_decimal() => decimals(array, target),
             (from, to) if from.is_decimal() && to.is_floating() => engine_cast(&nearest(array)?, target),
             (_, DataType::Decimal128(precision, scale)) => {
@@ -249,29 +278,6 @@ fn checked_json(texts: &StringArray, pg_type: PgType, reading: Reading) -> Resul
         _ => Ok(None),
     };
     texts.iter().map(read).collect()
-}
-
-/// The wall clock's reading of instants, as a timestamp, a date or a time.
-fn local(array: &ArrayRef, zone: Zone, target: &DataType) -> Result<ArrayRef, Report> {
-    let instants = engine_cast(
-        &engine_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?,
-        &DataType::Timestamp(TimeUnit::Microsecond, None),
-    )?;
-    let instants = instants.as_primitive::<TimestampMicrosecondType>();
-    let reading = |micros: i64| match micros {
-        i64::MAX | i64::MIN => micros,
-        micros => micros.saturating_add(i64::from(zone.offset_at(micros)) * 1_000_000),
-    };
-    let readings: PrimitiveArray<TimestampMicrosecondType> = instants.unary(reading);
-    if *target == DataType::Date32 {
-        let day = |micros: i64| match micros {
-            i64::MAX => i32::MAX,
-            i64::MIN => i32::MIN,
-            micros => i32::try_from(micros.div_euclid(DAY_MICROS)).unwrap_or(i32::MAX),
-        };
-        return Ok(Arc::new(readings.unary::<_, Date32Type>(day)));
-    }
-    engine_cast(&(Arc::new(readings) as ArrayRef), target)
 }
 
 fn out_of_range(target: &DataType) -> Report {

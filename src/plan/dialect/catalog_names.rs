@@ -163,10 +163,7 @@ impl VisitorMut for Anys {
                 case_token: AttachedToken::empty(),
                 end_token: AttachedToken::empty(),
                 operand: None,
-                conditions: vec![CaseWhen {
-                    condition: Expr::IsNotNull(Box::new(call("array_position", vec![(**right).clone(), Expr::value(Value::Null)]))),
-                    result: Expr::value(Value::Null),
-                }],
+                conditions: vec![CaseWhen { condition: call("array_has_null", vec![(**right).clone()]), result: Expr::value(Value::Null) }],
                 else_result: Some(Box::new(Expr::value(Value::Boolean(false)))),
             };
             let any = std::mem::replace(expression, Expr::value(Value::Null));
@@ -429,18 +426,19 @@ fn array_literal(expression: &mut Box<Expr>) {
 /// `ARRAY[…]::of[]` casts each element, as PostgreSQL does: one may be a number and the next the text of one, and dates are read by
 /// DateStyle. What the engine reads alike is left to it, since such lists can be long.
 fn elements_of(array: &mut Expr, of: &DataType) {
-    let alike = matches!(
-        of,
-        DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::Text | DataType::Boolean
-    );
     let Expr::Array(Array { elem, .. }) = array else { return };
-    if alike || elem.iter().any(|element| matches!(element, Expr::Array(_))) {
+    if is_read_alike(of) || elem.iter().any(|element| matches!(element, Expr::Array(_))) {
         return;
     }
     for element in elem {
         let operand = std::mem::replace(element, Expr::value(Value::Null));
         *element = Expr::Cast { kind: CastKind::Cast, expr: Box::new(operand), data_type: of.clone(), array: false, format: None };
     }
+}
+
+/// Whether the engine reads texts of this type as PostgreSQL does.
+pub(super) fn is_read_alike(of: &DataType) -> bool {
+    matches!(of, DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) | DataType::Text | DataType::Boolean)
 }
 
 /// The elements of a one-dimensional array's text.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
+use super::operators::as_moment;
 use super::operators::{adapt, as_instant};
 use super::style::Style;
 use super::{blanks, cases, casts, common_types, intervals, nested_order, similar, uuid, windows};
@@ -98,6 +99,7 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
                 Ok(as_nullable_as_its_operand(expr, field, schema))
             }
         },
+        Expr::ScalarFunction(call) if truncates_days(&call, schema) => Ok(Transformed::yes(of_midnights(call, style.zone))),
         Expr::ScalarFunction(call) if style.zone != "UTC" && READS_THE_CLOCK.contains(&call.func.name()) => here(call, schema, style),
         Expr::BinaryExpr(mut binary) if is_comparison(binary.op) => {
             if matches!(binary.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) {
@@ -123,6 +125,7 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
             };
             planned.map(Transformed::yes)
         }
+        Expr::ScalarFunction(call) if call.func.name() == "array_has" => Ok(of_one_number(call, schema)),
         Expr::ScalarFunction(call) if call.func.name() == "pg_typeof" => Ok(told(call, schema)),
         Expr::SimilarTo(like) => similar::rewrite(like),
         // The engine's two plans do not agree whether these may be NULL.
@@ -151,16 +154,44 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
         }
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
+            let (expr, own) = as_moments(expr, own, &[&low, &high], schema, style);
             let low = towards(*low, &own, schema, style)?;
             let high = towards(*high, &own, schema, style)?;
             Ok(Transformed::yes(Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))) };
+            let (expr, own) = as_moments(expr, own, &list.iter().collect::<Vec<_>>(), schema, style);
             let list = list.into_iter().map(|item| towards(item, &own, schema, style)).collect::<Result<_>>()?;
             Ok(Transformed::yes(in_constants(*expr, list, negated)))
         }
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// A search among numbers of another type, by the type that both have in common.
+fn of_one_number(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let [list, value] = call.args.as_mut_slice() else { return Transformed::no(Expr::ScalarFunction(call)) };
+    if let (Ok(DataType::List(item)), Ok(own)) = (list.get_type(schema), value.get_type(schema))
+        && *item.data_type() != own
+        && item.data_type().is_numeric()
+        && own.is_numeric()
+        && let Some(common) = common_type(&[item.data_type().clone(), own])
+    {
+        let of_common = DataType::List(Arc::new(item.as_ref().clone().with_data_type(common.clone())));
+        *list = datafusion::logical_expr::cast(std::mem::take(list), of_common);
+        *value = datafusion::logical_expr::cast(std::mem::take(value), common);
+        return Transformed::yes(Expr::ScalarFunction(call));
+    }
+    Transformed::no(Expr::ScalarFunction(call))
+}
+
+/// A date that is compared with moments, as one of them.
+fn as_moments(date: Box<Expr>, own: DataType, others: &[&Expr], schema: &DFSchema, style: Style<'_>) -> (Box<Expr>, DataType) {
+    let moment = |other: &&Expr| other.get_type(schema).ok().filter(|of| matches!(of, DataType::Timestamp(..)));
+    match others.iter().find_map(moment) {
+        Some(moment) if own == DataType::Date32 => (Box::new(as_moment(*date, &moment, style.zone)), moment),
+        _ => (date, own),
     }
 }
 
@@ -350,6 +381,18 @@ fn here(mut call: ScalarFunction, schema: &DFSchema, style: Style<'_>) -> Result
     let truncated = call.func.name() == "date_trunc";
     let call = Expr::ScalarFunction(call);
     Ok(Transformed::yes(if truncated { datafusion::logical_expr::cast(call, stored) } else { call }))
+}
+
+/// Whether it is `date_trunc` of a date, which takes it for an instant.
+fn truncates_days(call: &ScalarFunction, schema: &DFSchema) -> bool {
+    call.func.name() == "date_trunc" && call.args.get(1).is_some_and(|day| day.get_type(schema).is_ok_and(|of| of == DataType::Date32))
+}
+
+fn of_midnights(mut call: ScalarFunction, zone: &str) -> Expr {
+    if let Some(day) = call.args.get_mut(1) {
+        *day = datafusion::logical_expr::cast(std::mem::take(day), DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into())));
+    }
+    Expr::ScalarFunction(call)
 }
 
 pub(super) fn towards(expression: Expr, other: &DataType, schema: &DFSchema, style: Style<'_>) -> Result<Expr> {

@@ -57,6 +57,8 @@ impl AnalyzerRule for OneZeroInOrder {
     }
 }
 
+const NAME: &str = "one_zero";
+
 fn of_a_call(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expression {
         Expr::WindowFunction(mut window) => {
@@ -89,11 +91,13 @@ fn one_zero_in_each(keys: &mut [Expr], schema: &DFSchema) -> bool {
     changed
 }
 
-fn one_zero(key: &mut Expr, schema: &DFSchema) -> bool {
-    let floating = key.get_type(schema).is_ok_and(|of| of.is_floating()) && !matches!(key, Expr::Literal(..));
+/// Makes one of the zeros of a key; whether there was something to do.
+pub(super) fn one_zero(key: &mut Expr, schema: &DFSchema) -> bool {
+    let is_done = |key: &Expr| matches!(key, Expr::ScalarFunction(call) if call.func.name() == NAME);
+    let floating = key.get_type(schema).is_ok_and(|of| of.is_floating()) && !matches!(key, Expr::Literal(..)) && !is_done(key);
     if floating {
         let of_the_key = std::mem::take(key);
-        *key = Builtin::function("one_zero", of_a_float, with_one_zero).call(vec![of_the_key]);
+        *key = Builtin::function(NAME, of_a_float, with_one_zero).call(vec![of_the_key]);
     }
     floating
 }

@@ -135,7 +135,10 @@ pub(super) fn number(expression: &Expr) -> Option<Expr> {
     }
     let Expr::Value(ValueWithSpan { value: Value::Number(digits, false), .. }) = expression else { return None };
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
+        let exponent = digits.to_ascii_lowercase().split_once('e').and_then(|(_, exponent)| exponent.parse::<i64>().ok());
+        // No numeric here has so many digits; what it stands beside is a double.
+        let text = || Expr::Value(Value::SingleQuotedString(digits.clone()).with_span(Span::empty()));
+        return exponent.filter(|exponent| exponent.abs() > MOST_EXPONENT).map(|_| typed(text(), DataType::DoublePrecision));
     }
     if digits.parse::<i32>().is_ok() {
         return Some(typed(expression.clone(), DataType::Int(None)));
@@ -148,6 +151,8 @@ pub(super) fn number(expression: &Expr) -> Option<Expr> {
     Some(Expr::value(Value::Number(format!("{significant}e0"), false)))
 }
 
+/// The engine's numerics go so far.
+const MOST_EXPONENT: i64 = 100;
 /// Digits of the longest numeric.
 const NUMERIC_DIGITS: usize = 38;
 

@@ -1,122 +1,357 @@
-//! The column that `JOIN … USING (k)` merges, by its bare name.
+//! The columns that `JOIN … USING (k)` and NATURAL JOIN merge: their place in a star, and their bare name.
 //!
-//! In WHERE the engine does not know it, whatever the kind of join: it is replaced by a relation's own column that has its value (the
-//! right side's of an inner join, the left side's of a left one). What NATURAL merges is not on the tree, and stays ambiguous there.
+//! In a star they stand first, and once. Their value is the left side's; of RIGHT JOIN the right side's, of FULL JOIN whichever there is. The
+//! engine has them where the left side has them and always takes the left side's value, which is NULL where the right side has no
+//! partner; and in WHERE it does not know the name at all. So the name is replaced by what it means, a star by what it stands for, and a RIGHT or
+//! FULL JOIN compares in ON what its sides mean. That needs the relations' columns ([`crate::plan::relation_columns`]), but for inner and left
+//! joins whose columns are named.
 //!
-//! Of `RIGHT` and `FULL JOIN` its value is the right side's, or whichever side's there is; the engine takes the left side's, which is NULL
-//! where the right side has no partner. Of a join of two relations the name is replaced by what it means everywhere. Where that cannot be
-//! done (a star, NATURAL, a longer chain of joins) the statement is refused: it would get NULL for a key.
+//! The bare name of a column that a RIGHT or FULL JOIN merges is not known to subqueries.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use datafusion::common::DFSchema;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use crate::error::{Report, SqlState};
+use crate::plan::context::external;
+
+/// Finds the columns of relations, given the CTEs in scope.
+pub(in crate::plan) type Columns<'a> = dyn Fn(&[TableWithJoins], &[With]) -> Result<Option<DFSchema>> + 'a;
 
 /// Gives merged columns their meaning.
-pub(in crate::plan) fn rewrite(statement: &mut Statement) -> Result<(), Report> {
-    match statement.visit(&mut Queries) {
+pub(in crate::plan) fn rewrite(statement: &mut Statement, columns: &Columns<'_>) -> Result<()> {
+    match statement.visit(&mut Queries { columns, scope: Vec::new() }) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(what) => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} is not supported")).hint(
-            "Join ON a.key = b.key, and select coalesce(a.key, b.key); USING merges the columns of two relations whose columns are named.",
-        )),
+        ControlFlow::Break(failure) => Err(failure),
     }
 }
 
-struct Queries;
+struct Queries<'a> {
+    columns: &'a Columns<'a>,
+    /// The CTEs of the queries around.
+    scope: Vec<With>,
+}
 
-impl VisitorMut for Queries {
-    type Break = &'static str;
+impl VisitorMut for Queries<'_> {
+    type Break = DataFusionError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<&'static str> {
-        if let Some(merged) = of_body(&mut query.body)?
-            && let Some(order_by) = &mut query.order_by
-            && let OrderByKind::Expressions(expressions) = &mut order_by.kind
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        if let Some(mut with) = query.with.take() {
+            // What refers to them needs their columns as they will be.
+            for index in 0..with.cte_tables.len() {
+                let visible = if with.recursive { with.cte_tables.len() } else { index };
+                self.scope.push(With { cte_tables: with.cte_tables[..visible].to_vec(), ..with.clone() });
+                with.cte_tables[index].query.visit(self)?;
+                self.scope.pop();
+            }
+            self.scope.push(with.clone());
+            query.with = Some(with);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
+        let merged = match query.body.as_mut() {
+            SetExpr::Select(select) => self.select(select),
+            body => self.branches(body).map(|()| None),
+        };
+        let merged = match merged {
+            Ok(merged) => merged,
+            Err(failure) => return ControlFlow::Break(failure),
+        };
+        if let (Some(merged), Some(order_by)) = (merged, &mut query.order_by)
+            && let OrderByKind::Expressions(keys) = &mut order_by.kind
         {
-            for expression in expressions {
-                let named = matches!(&expression.expr, Expr::Identifier(name) if merged.selected.contains(&name.value));
-                if !named {
-                    replace(expression, &|name| merged.meaning(name));
+            for key in keys {
+                let is_selected = matches!(&key.expr, Expr::Identifier(name) if merged.selected.contains(&folded(name)));
+                if !is_selected {
+                    replace(key, &|name| merged.meaning(name));
                 }
             }
+        }
+        if query.with.is_some() {
+            self.scope.pop();
         }
         ControlFlow::Continue(())
     }
 }
 
-/// The columns that one join merges.
+/// One column of a FROM clause.
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    /// What it is: a relation's own, or whichever there is of two.
+    value: Expr,
+    merged: bool,
+}
+
+/// The columns that a clause merges.
 struct Merged {
-    columns: Vec<String>,
-    full: bool,
-    left: Ident,
-    right: Ident,
+    columns: HashMap<String, Expr>,
     /// Those that the result has under their own names.
     selected: Vec<String>,
 }
 
-fn of_body(body: &mut SetExpr) -> ControlFlow<&'static str, Option<Merged>> {
-    match body {
-        SetExpr::Select(select) => of_select(select),
-        SetExpr::SetOperation { left, right, .. } => {
-            of_body(left)?;
-            of_body(right)?;
-            ControlFlow::Continue(None)
-        }
-        _ => ControlFlow::Continue(None),
+impl Merged {
+    fn meaning(&self, name: &Ident) -> Option<Expr> {
+        self.columns.get(&folded(name)).cloned()
     }
 }
 
-/// The constraint of a join that keeps rows of its right side alone, and whether it keeps those of its left side too.
-fn keeps_right(join: &Join) -> Option<(&JoinConstraint, bool)> {
-    match &join.join_operator {
-        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => Some((constraint, false)),
-        JoinOperator::FullOuter(constraint) => Some((constraint, true)),
+impl Queries<'_> {
+    fn branches(&self, body: &mut SetExpr) -> Result<()> {
+        match body {
+            SetExpr::Select(select) => self.select(select).map(|_| ()),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.branches(left)?;
+                self.branches(right)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn select(&self, select: &mut Select) -> Result<Option<Merged>> {
+        if !merges(&select.from) {
+            return Ok(None);
+        }
+        let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(options) if *options == WildcardAdditionalOptions::default());
+        let has_star = select.projection.iter().any(is_star);
+        if !has_star && !select.from.iter().any(keeps_the_right) {
+            // The engine knows these but in WHERE.
+            if let Some(selection) = &mut select.selection {
+                let columns: HashMap<String, Ident> = select.from.iter().flat_map(kept_by_the_left).collect();
+                replace(selection, &|name| columns.get(&folded(name)).map(|relation| column_of(relation, name)));
+            }
+            return Ok(None);
+        }
+        let Some(schema) = (self.columns)(&select.from, &self.scope)? else { return Ok(None) };
+        let mut fields = Fields { schema: &schema, next: 0 };
+        let mut all = Vec::new();
+        for table in &mut select.from {
+            all.extend(fields.of_clause(table)?);
+        }
+        let columns = all.iter().filter(|column| column.merged).map(|column| (column.name.clone(), column.value.clone()));
+        let mut merged = Merged { columns: columns.collect(), selected: Vec::new() };
+        let parts = |value: &Expr| match value {
+            Expr::CompoundIdentifier(parts) => Some(parts.iter().map(folded).collect::<Vec<_>>()),
+            _ => None,
+        };
+        let written =
+            select.projection.iter().filter_map(|item| if let SelectItem::UnnamedExpr(value) = item { parts(value) } else { None });
+        let written: Vec<Vec<String>> = written.collect();
+        let mut projection = Vec::with_capacity(select.projection.len() + all.len());
+        for item in std::mem::take(&mut select.projection) {
+            match item {
+                item if is_star(&item) => projection.extend(all.iter().map(item_of)),
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) if merged.meaning(&name).is_some() => {
+                    let value = merged.meaning(&name).unwrap_or_else(|| Expr::Identifier(name.clone()));
+                    // The same column twice: the engine would not tell it from the other.
+                    let again =
+                        parts(&value).is_some_and(|parts| written.contains(&parts)).then(|| format!("\u{0}\u{0}{}", projection.len()));
+                    let alias = quoted(&format!("{}{}", folded(&name), again.unwrap_or_default()));
+                    projection.push(SelectItem::ExprWithAlias { expr: value, alias });
+                }
+                item => projection.push(item),
+            }
+        }
+        merged.selected = projection.iter().filter_map(name_of_item).filter(|name| merged.columns.contains_key(name)).collect();
+        select.projection = projection;
+        replace(select, &|name| merged.meaning(name));
+        Ok(Some(merged))
+    }
+}
+
+fn unclear() -> DataFusionError {
+    let report = Report::new(SqlState::FEATURE_NOT_SUPPORTED, "USING and NATURAL over a join that has a name are not supported");
+    external(report.hint("Join ON a.key = b.key."))
+}
+
+/// The column in a select list, under its name.
+fn item_of(column: &Column) -> SelectItem {
+    match &column.value {
+        Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|part| part.value == column.name) => {
+            SelectItem::UnnamedExpr(column.value.clone())
+        }
+        value => SelectItem::ExprWithAlias { expr: value.clone(), alias: quoted(&column.name) },
+    }
+}
+
+fn name_of_item(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(folded),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(folded(name)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         _ => None,
     }
 }
 
-fn of_select(select: &mut Select) -> ControlFlow<&'static str, Option<Merged>> {
-    let mut found = None;
-    for from in &select.from {
-        for join in &from.joins {
-            match keeps_right(join) {
-                Some((JoinConstraint::Using(columns), full)) => found = Some((from, join, columns, full)),
-                Some((JoinConstraint::Natural, _)) => return ControlFlow::Break("NATURAL RIGHT or FULL JOIN"),
-                _ => {}
+fn quoted(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Whether a clause merges columns.
+fn merges(from: &[TableWithJoins]) -> bool {
+    from.iter().any(|table| {
+        let nested = |relation: &TableFactor| match relation {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => merges(std::slice::from_ref(table_with_joins)),
+            _ => false,
+        };
+        nested(&table.relation)
+            || table.joins.iter().any(|join| {
+                nested(&join.relation)
+                    || matches!(crate::sql::constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
+            })
+    })
+}
+
+/// Whether it has a join that needs more than the left side's value, or whose columns are not on the tree.
+fn keeps_the_right(table: &TableWithJoins) -> bool {
+    let nested = |relation: &TableFactor| matches!(relation, TableFactor::NestedJoin { .. });
+    let natural = |operator: &JoinOperator| matches!(crate::sql::constraint(operator), Some(JoinConstraint::Natural));
+    nested(&table.relation)
+        || table.joins.iter().any(|join| nested(&join.relation) || natural(&join.join_operator) || side(&join.join_operator) != Side::Left)
+}
+
+/// Whose value a merged column has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+    Either,
+}
+
+fn side(operator: &JoinOperator) -> Side {
+    match operator {
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => Side::Right,
+        JoinOperator::FullOuter(_) => Side::Either,
+        _ => Side::Left,
+    }
+}
+
+/// The fields of a clause, taken relation by relation.
+struct Fields<'a> {
+    schema: &'a DFSchema,
+    next: usize,
+}
+
+impl Fields<'_> {
+    /// The columns of a clause in PostgreSQL's order. What NATURAL merges is named on the tree, and RIGHT and FULL JOIN get their condition.
+    fn of_clause(&mut self, table: &mut TableWithJoins) -> Result<Vec<Column>> {
+        let mut left = self.of_relation(&mut table.relation)?;
+        for join in &mut table.joins {
+            let right = self.of_relation(&mut join.relation)?;
+            let side = side(&join.join_operator);
+            let constraint = constraint_of(&mut join.join_operator);
+            let names: Vec<String> = match constraint.as_deref() {
+                Some(JoinConstraint::Using(names)) => names.iter().filter_map(|name| name.0.last()?.as_ident()).map(folded).collect(),
+                Some(JoinConstraint::Natural) => {
+                    left.iter().map(|column| column.name.clone()).filter(|name| right.iter().any(|column| column.name == *name)).collect()
+                }
+                _ => Vec::new(),
+            };
+            let pair = |name: &String| Ok((value(&left, name, "left")?, value(&right, name, "right")?));
+            let pairs: Vec<(Expr, Expr)> = names.iter().map(pair).collect::<Result<_>>()?;
+            if let (Some(constraint), false) = (constraint, names.is_empty()) {
+                let plain = side == Side::Left && pairs.iter().all(|(left, _)| matches!(left, Expr::CompoundIdentifier(_)));
+                *constraint = if plain && !left.iter().any(|column| column.merged) {
+                    JoinConstraint::Using(names.iter().map(|name| ObjectName::from(vec![quoted(name)])).collect())
+                } else {
+                    let equal = pairs.iter().map(|(left, right)| binary(left.clone(), BinaryOperator::Eq, right.clone()));
+                    let all = equal.reduce(|one, other| binary(one, BinaryOperator::And, other));
+                    all.map_or(JoinConstraint::None, JoinConstraint::On)
+                };
             }
+            let merged = names.iter().zip(pairs).map(|(name, (left, right))| {
+                let value = match side {
+                    Side::Left => left,
+                    Side::Right => right,
+                    Side::Either => whichever(left, right),
+                };
+                Column { name: name.clone(), value, merged: true }
+            });
+            let mut columns: Vec<Column> = merged.collect();
+            columns.extend(left.into_iter().chain(right).filter(|column| !names.contains(&column.name)));
+            left = columns;
+        }
+        Ok(left)
+    }
+
+    fn of_relation(&mut self, relation: &mut TableFactor) -> Result<Vec<Column>> {
+        match relation {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => self.of_clause(table_with_joins),
+            relation => self.of_leaf(relation).ok_or_else(unclear),
         }
     }
-    let Some((from, join, columns, full)) = found else {
-        if let Some(selection) = &mut select.selection {
-            let columns: HashMap<String, Ident> = select.from.iter().flat_map(kept_by_the_left).collect();
-            replace(selection, &|name| columns.get(&name.value).map(|relation| column_of(relation, name)));
+
+    fn of_leaf(&mut self, relation: &TableFactor) -> Option<Vec<Column>> {
+        let name = name_of(relation)?;
+        if self.next >= self.schema.fields().len() {
+            return None;
         }
-        return ControlFlow::Continue(None);
-    };
-    let starred = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
-    let names = (name_of(&from.relation), name_of(&join.relation));
-    let ([_], [_], false, (Some(left), Some(right))) = (select.from.as_slice(), from.joins.as_slice(), starred, names) else {
-        return ControlFlow::Break("RIGHT or FULL JOIN … USING of more than two relations, or with a star,");
-    };
-    let columns = columns.iter().filter_map(|name| name.0.last()?.as_ident()).map(|name| name.value.clone()).collect();
-    let mut merged = Merged { columns, full, left, right, selected: Vec::new() };
-    let mut projection = std::mem::take(&mut select.projection);
-    for item in &mut projection {
-        if let SelectItem::UnnamedExpr(Expr::Identifier(name)) = item
-            && merged.columns.contains(&name.value)
-        {
-            merged.selected.push(name.value.clone());
-            *item = SelectItem::ExprWithAlias { expr: merged.value(name), alias: name.clone() };
+        let qualifier = self.schema.qualified_field(self.next).0.cloned();
+        if qualifier.as_ref()?.table() != folded(&name) {
+            return None;
         }
+        let mut columns = Vec::new();
+        while self.next < self.schema.fields().len() {
+            let (relation, field) = self.schema.qualified_field(self.next);
+            if relation != qualifier.as_ref() {
+                break;
+            }
+            let value = Expr::CompoundIdentifier(vec![name.clone(), quoted(field.name())]);
+            columns.push(Column { name: field.name().clone(), value, merged: false });
+            self.next += 1;
+        }
+        Some(columns)
     }
-    select.projection = projection;
-    replace(select, &|name| merged.meaning(name));
-    ControlFlow::Continue(Some(merged))
+}
+
+fn value(columns: &[Column], name: &str, side: &str) -> Result<Expr> {
+    let mut found = columns.iter().filter(|column| column.name == name);
+    let (sqlstate, message) = match (found.next(), found.next()) {
+        (Some(column), None) => return Ok(column.value.clone()),
+        (None, _) => (SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" specified in USING clause does not exist in {side} table")),
+        _ => (SqlState::AMBIGUOUS_COLUMN, format!("common column name \"{name}\" appears more than once in {side} table")),
+    };
+    Err(external(Report::new(sqlstate, message)))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn whichever(left: Expr, right: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition: Expr::IsNotNull(Box::new(left.clone())), result: left }],
+        else_result: Some(Box::new(right)),
+    }
+}
+
+fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
 }
 
 /// The columns that inner and left joins merge, each with a relation whose column has its value.
@@ -132,9 +367,9 @@ fn kept_by_the_left(from: &TableWithJoins) -> HashMap<String, Ident> {
             _ => (&Vec::new(), true),
         };
         for column in columns.iter().filter_map(|name| name.0.last()?.as_ident()) {
-            let left = kept.get(&column.value).or(alone.as_ref()).cloned();
+            let left = kept.get(&folded(column)).or(alone.as_ref()).cloned();
             let relation = if inner { name_of(&join.relation).or(left) } else { left };
-            relation.map(|relation| kept.insert(column.value.clone(), relation));
+            relation.map(|relation| kept.insert(folded(column), relation));
         }
         alone = None;
     }
@@ -155,26 +390,6 @@ fn name_of(relation: &TableFactor) -> Option<Ident> {
 
 fn column_of(relation: &Ident, name: &Ident) -> Expr {
     Expr::CompoundIdentifier(vec![relation.clone(), name.clone()])
-}
-
-impl Merged {
-    fn meaning(&self, name: &Ident) -> Option<Expr> {
-        self.columns.contains(&name.value).then(|| self.value(name))
-    }
-
-    fn value(&self, name: &Ident) -> Expr {
-        let of = |relation: &Ident| column_of(relation, name);
-        if !self.full {
-            return of(&self.right);
-        }
-        Expr::Case {
-            case_token: AttachedToken::empty(),
-            end_token: AttachedToken::empty(),
-            operand: None,
-            conditions: vec![CaseWhen { condition: Expr::IsNotNull(Box::new(of(&self.left))), result: of(&self.left) }],
-            else_result: Some(Box::new(of(&self.right))),
-        }
-    }
 }
 
 /// Gives the bare names of one query their meaning, not those of its subqueries.

@@ -1,7 +1,7 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`unsupported`], [`literals`],
 //! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
 //! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`blanks`], [`casts`], [`common_types`], [`similar`] and [`uuid`]), and
-//! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`]).
+//! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`], [`conclusions`] with [`hidden`]).
 
 mod arithmetic;
 mod blanks;
@@ -10,11 +10,13 @@ mod casts;
 mod catalog_names;
 mod coercion;
 mod common_types;
+mod conclusions;
 mod extract;
-mod intervals;
 mod field_access;
 mod float_comparisons;
 mod float_order;
+mod hidden;
+mod intervals;
 mod literals;
 mod merged_columns;
 mod nested_order;
@@ -44,6 +46,7 @@ mod zeros;
 
 pub use coercion::PostgresCoercion;
 pub(super) use coercion::{coerce, takes_one_type};
+pub(super) use conclusions::{FiltersSayNoMore, ListsKeepNulls};
 pub(super) use float_comparisons::OneZeroInComparisons;
 pub use float_order::OneZeroInOrder;
 pub(super) use merged_columns::rewrite as merge_columns;
@@ -71,8 +74,8 @@ pub(super) fn rewrite(statement: &mut Statement) {
     rows::rewrite(statement);
     windows::rewrite(statement);
     system_columns::rewrite(statement);
-    spellings::rewrite(statement);
     subquery_order::keep(statement);
+    spellings::rewrite(statement);
     field_access::rewrite(statement);
     catalog_names::rewrite(statement);
     object_ids::rewrite(statement);

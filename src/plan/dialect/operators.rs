@@ -184,6 +184,14 @@ pub(super) fn as_instant(expression: Expr, instant: &DataType, zone: &str) -> Ex
     cast(cast(expression, DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()))), instant.clone())
 }
 
+/// A date's midnight, as a moment of this type.
+pub(super) fn as_moment(date: Expr, moment: &DataType, zone: &str) -> Expr {
+    match moment {
+        DataType::Timestamp(_, Some(_)) => as_instant(date, moment, zone),
+        _ => cast(date, moment.clone()),
+    }
+}
+
 /// One operand as the other needs it.
 pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType, zone: &str) -> Result<Expr> {
     match (own, other) {
@@ -191,6 +199,8 @@ pub(super) fn adapt(expression: Expr, own: &DataType, other: &DataType, zone: &s
         (DataType::Timestamp(_, None) | DataType::Date32, instant @ DataType::Timestamp(_, Some(_))) if zone != "UTC" => {
             Ok(as_instant(expression, instant, zone))
         }
+        // The engine would compare nanoseconds, which end in 2262.
+        (DataType::Date32, moment @ DataType::Timestamp(..)) => Ok(as_moment(expression, moment, zone)),
         (own, DataType::Float16 | DataType::Float32 | DataType::Float64) if own.is_decimal() => Ok(cast(expression, DataType::Float64)),
         (DataType::Utf8, DataType::FixedSizeBinary(uuid::WIDTH)) if matches!(expression, Expr::Literal(..)) => uuid::from_text(expression),
         (DataType::Utf8, DataType::Boolean) => Ok(boolean_literal(&expression).unwrap_or(expression)),

@@ -40,12 +40,16 @@ const RESULTS: &[(&str, &str)] = &[
 
 /// Functions that are an expression: `$1` and `$2` are their arguments.
 const EXPRESSIONS: &[(&str, usize, &str)] = &[
+    ("date_trunc", 3, "timezone($3, date_trunc($1, timezone($3, $2)))"),
     ("div", 2, "trunc(($1) / ($2))"),
     ("gen_random_uuid", 0, "CAST(uuid() AS uuid)"),
     ("log", 1, "log10($1)"),
+    ("make_timestamptz", 6, "CAST(make_timestamp($1, $2, $3, $4, $5, $6) AS timestamptz)"),
+    ("make_timestamptz", 7, "timezone($7, make_timestamp($1, $2, $3, $4, $5, $6))"),
     ("mod", 2, "($1) % ($2)"),
     ("regexp_substr", 2, "(regexp_match($1, '(' || $2 || ')'))[1]"),
-    ("to_timestamp", 2, "to_timestamp_by_template($1, $2)"),
+    // The template's clock is the session's.
+    ("to_timestamp", 2, "CAST(timezone('UTC', to_timestamp_by_template($1, $2)) AS timestamptz)"),
     ("trim_array", 2, "($1)[1:(CAST(cardinality($1) AS bigint) - ($2))]"),
 ];
 
@@ -240,6 +244,11 @@ fn by_function(function: &mut Function) -> Option<Expr> {
         *bytes = literal;
     }
     let arguments = plain_arguments(function)?;
+    if let ("to_timestamp", [text, template]) = (name.as_str(), arguments.as_slice())
+        && matches!(template, Expr::Value(value) if value.to_string().to_ascii_uppercase().contains("TZ"))
+    {
+        return Some(call("to_timestamp_by_template", vec![text.clone(), template.clone()]));
+    }
     let (_, _, shape) = EXPRESSIONS.iter().find(|(theirs, count, _)| *theirs == name && *count == arguments.len())?;
     Some(Expr::Nested(Box::new(filled(parsed(shape)?, &arguments))))
 }
@@ -259,8 +268,7 @@ fn json_aggregate(kind: &str, function: &Function) -> Option<Expr> {
         Expr::Function(array)
     };
     match (kind, arguments.as_slice()) {
-        ("json", [value]) => Some(call("to_json", vec![array(value)])),
-        ("jsonb", [value]) => Some(call("to_jsonb", vec![array(value)])),
+        ("json" | "jsonb", [value]) => Some(call(&format!("{kind}_array_of"), vec![array(value)])),
         (_, [key, value]) if !distinct => Some(call(&format!("{kind}_of"), vec![array(key), array(value)])),
         _ => None,
     }

@@ -12,7 +12,9 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, not, when};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Sort, Subquery, SubqueryAlias, lit, not, when,
+};
 
 use crate::error::{Report, SqlState};
 use crate::plan::context::external;
@@ -54,9 +56,10 @@ impl Truth<'_> {
             Expr::InSubquery(InSubquery { expr, subquery, negated: true }) => self.none_is(*expr, subquery),
             Expr::Not(inner) => match *inner {
                 Expr::InSubquery(InSubquery { expr, subquery, negated: false }) => self.none_is(*expr, subquery),
-                Expr::Exists(Exists { subquery, negated }) => Ok(Expr::Exists(Exists { subquery, negated: !negated })),
+                Expr::Exists(Exists { subquery, negated }) => self.condition(Expr::Exists(Exists { subquery, negated: !negated })),
                 inner => Ok(not(self.value(inner)?.data)),
             },
+            Expr::Exists(Exists { subquery, negated }) if is_one_row(&subquery.subquery) => Ok(lit(!negated)),
             whole @ (Expr::InSubquery(_) | Expr::Exists(_)) => Ok(whole),
             other => self.value(other).map(|told| told.data),
         }
@@ -75,6 +78,7 @@ impl Truth<'_> {
     /// An expression of which NULL is not as good as false.
     fn value(&mut self, expression: Expr) -> Result<Transformed<Expr>> {
         expression.transform_up(|part| match part {
+            Expr::Exists(Exists { subquery, negated }) if is_one_row(&subquery.subquery) => Ok(Transformed::yes(lit(!negated))),
             Expr::Exists(Exists { subquery, negated }) => {
                 let outer = subquery.outer_ref_columns.clone();
                 let rows = counted(LogicalPlanBuilder::new_from_arc(subquery.subquery), outer)?;
@@ -127,6 +131,17 @@ impl Truth<'_> {
             other => Ok(Transformed::no(other)),
         })?;
         Ok((told.data, outer))
+    }
+}
+
+/// Whether it is a row whatever its relations hold, as an aggregate of all of them is: the engine would look for one among them.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(Projection { input, .. }) => is_one_row(input),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => is_one_row(input),
+        LogicalPlan::Sort(Sort { input, fetch: None, .. }) => is_one_row(input),
+        _ => false,
     }
 }
 

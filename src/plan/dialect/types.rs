@@ -63,6 +63,7 @@ impl TypePlanner for PostgresTypes {
             SqlDataType::Int(None) | SqlDataType::Integer(None) | SqlDataType::Int4(None) => DataType::Int32,
             SqlDataType::BigInt(None) | SqlDataType::Int8(None) => DataType::Int64,
             SqlDataType::Boolean | SqlDataType::Bool => DataType::Boolean,
+            SqlDataType::Float(info) => return float(info).map(|data_type| Some(Arc::new(bare(data_type)))),
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(bare(data_type))))
@@ -114,6 +115,17 @@ impl PostgresTypes {
 /// A type that says nothing more. A field without a name would keep what the operand of a cast was called: `'{}'::jsonb::text` is no jsonb.
 fn bare(data_type: DataType) -> Field {
     Field::new("bare", data_type, true)
+}
+
+/// `float(p)`, of as many bits as it names; a double where it names none.
+fn float(info: &ExactNumberInfo) -> Result<DataType> {
+    let refused = match *info {
+        ExactNumberInfo::None | ExactNumberInfo::Precision(25..=53) => return Ok(DataType::Float64),
+        ExactNumberInfo::Precision(1..=24) => return Ok(DataType::Float32),
+        ExactNumberInfo::Precision(0) => "precision for type float must be at least 1 bit",
+        _ => "precision for type float must be less than 54 bits",
+    };
+    Err(external(Report::new(SqlState::INVALID_PARAMETER_VALUE, refused)))
 }
 
 /// A numeric with a precision, which is part of its type even where its Arrow type does not tell it from a computed one.

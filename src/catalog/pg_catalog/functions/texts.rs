@@ -33,41 +33,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     lenient("pg_client_encoding", (0, 0), PgType::NAME, |_, _| Ok(Cell::text("UTF8"))),
     lenient("getdatabaseencoding", (0, 0), PgType::NAME, |_, _| Ok(Cell::text("UTF8"))),
     strict("like_escape", (2, 2), PgType::TEXT, like_escape),
-    lenient("format", (1, 100), PgType::TEXT, format),
-    lenient("json_build_object", (0, 100), PgType::JSON, json_build_object),
-    lenient("jsonb_build_object", (0, 100), PgType::JSONB, json_build_object),
 ];
-
-/// `format('%I.%s', a, b)`: text, identifier, literal; each takes the next argument.
-fn format(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
-    let invalid = |message: String| Report::new(SqlState::INVALID_PARAMETER_VALUE, message);
-    let Some(pattern) = row.first().and_then(Cell::shown) else { return Ok(Cell::Null) };
-    let mut arguments = row.iter().skip(1);
-    let mut written = String::with_capacity(pattern.len() + 16);
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            written.push(character);
-            continue;
-        }
-        let kind = characters.next().ok_or_else(|| invalid("unterminated format() type specifier".to_owned()))?;
-        if kind == '%' {
-            written.push('%');
-            continue;
-        }
-        let value = arguments.next().ok_or_else(|| invalid("too few arguments for format()".to_owned()))?.shown();
-        match (kind, value) {
-            ('s', value) => written.push_str(&value.unwrap_or_default()),
-            ('I', Some(value)) => written.push_str(&quote_ident(&value)),
-            ('I', None) => {
-                return Err(Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null values cannot be formatted as an SQL identifier"));
-            }
-            ('L', value) => written.push_str(&value.map_or_else(|| "NULL".to_owned(), |value| quote_literal(&value))),
-            (other, _) => return Err(invalid(format!("unrecognized format() type specifier \"{other}\""))),
-        }
-    }
-    Ok(Cell::Text(written))
-}
 
 /// A pattern whose escape is another character, with a backslash as its escape.
 fn like_escape(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
@@ -110,24 +76,4 @@ fn size_pretty(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
         size >>= 10;
     }
     Ok(Cell::text(format!("{} PB", (size + size.signum()) / 2)))
-}
-
-fn json_build_object(_catalog: &Catalog, row: &[Cell]) -> Result<Cell, Report> {
-    let value = |cell: &Cell| match cell {
-        Cell::Null => serde_json::Value::Null,
-        Cell::Bool(flag) => serde_json::Value::Bool(*flag),
-        Cell::Int(number) => (*number).into(),
-        other => other.shown().into(),
-    };
-    let mut members = Vec::with_capacity(row.len() / 2);
-    for pair in row.chunks(2) {
-        let [key, member] = pair else {
-            return Err(Report::new(SqlState::INVALID_PARAMETER_VALUE, "argument list must have even number of elements"));
-        };
-        let Some(key) = key.shown() else {
-            return Err(Report::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key"));
-        };
-        members.push(format!("{} : {}", serde_json::Value::String(key), value(member)));
-    }
-    Ok(Cell::text(format!("{{{}}}", members.join(", "))))
 }
