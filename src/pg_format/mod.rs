@@ -11,6 +11,7 @@ pub(crate) mod encode;
 pub(crate) mod jsonb;
 #[cfg(test)]
 mod postgres_values;
+pub(crate) mod precision;
 pub(crate) mod reading;
 pub(crate) mod zone;
 

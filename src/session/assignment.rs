@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{CastKind, Expr, Query, SelectItem, SetExpr
 
 use crate::error::Report;
 use crate::pg_format::zone::Zone;
-use crate::pg_format::{characters, clocks};
+use crate::pg_format::{characters, clocks, precision};
 use crate::pg_type::PgType;
 use crate::plan;
 
@@ -63,7 +63,7 @@ pub(super) fn source(query: &mut Query, columns: &[&Field]) {
 pub(super) fn column(array: &ArrayRef, source: &Field, target: &Field, zone: Zone) -> Result<ArrayRef, Report> {
     let is_fixed = PgType::of(source) == PgType::BPCHAR && PgType::of(target) != PgType::BPCHAR;
     let array = if is_fixed { &characters::trimmed(array)? } else { array };
-    characters::assigned(&cast(array, target.data_type(), zone)?, target)
+    characters::assigned(&precision::kept(&cast(array, target.data_type(), zone)?, target), target)
 }
 
 /// An array that was computed, as a column of this type: a fraction becomes the nearest whole number, a moment what the zone's clock shows.

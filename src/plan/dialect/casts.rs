@@ -29,6 +29,7 @@ use crate::pg_format::characters::{self, Length};
 use crate::pg_format::clocks;
 use crate::pg_format::decode::{self, Value};
 use crate::pg_format::encode;
+use crate::pg_format::precision;
 use crate::pg_format::reading::{DateOrder, Reading};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::{NUMERIC_SCALE, PgType};
@@ -90,6 +91,9 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
         Binary, Boolean, Date32, Duration, FixedSizeBinary, Float16, Float32, Float64, Interval, List, Map, Struct, Time64, Timestamp,
     };
     let wanted = PgType::of(target);
+    if precision::digits(target).is_some() {
+        return !matches!(source.data_type(), DataType::Null);
+    }
     match (source.data_type(), target.data_type()) {
         (from, to) if is_text(from) && is_text(to) => Length::of(target).is_some() || matches!(wanted, PgType::JSON | PgType::JSONB),
         (from, to) if is_text(from) => match to {
@@ -213,10 +217,22 @@ fn external(report: Report) -> DataFusionError {
 
 impl PostgresCast {
     fn convert(&self, array: &ArrayRef, source: &Field) -> Result<ArrayRef, Report> {
+        self.converted(array, source).map(|converted| precision::kept(&converted, &self.target))
+    }
+
+    fn converted(&self, array: &ArrayRef, source: &Field) -> Result<ArrayRef, Report> {
         let target = self.target.data_type();
         let zone = Zone::parse(&self.zone).unwrap_or(Zone::UTC);
         let reading = Reading { zone, order: self.order };
         match (array.data_type(), target) {
+            // These are here for what the target keeps of a second.
+            (DataType::Timestamp(_, None) | DataType::Date32, DataType::Timestamp(_, Some(_))) => {
+                engine_cast(&clocks::instants(array, zone)?, target)
+            }
+            (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) if from.is_some() == to.is_some() => engine_cast(array, target),
+            (DataType::Date32, DataType::Timestamp(..)) | (DataType::Time64(_) | DataType::Interval(_), DataType::Time64(_)) => {
+                engine_cast(array, target)
+            }
             (from, to) if is_text(to) => {
                 let texts = if is_text(from) { plain_text(array)? } else { self.texts(array, source)? };
                 let texts = match PgType::of(&self.target) {

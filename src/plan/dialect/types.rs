@@ -24,11 +24,15 @@ impl TypePlanner for PostgresTypes {
     fn plan_type_field(&self, sql_type: &SqlDataType) -> Result<Option<FieldRef>> {
         let with_zone = |zone: &TimezoneInfo| matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone);
         let data_type = match sql_type {
-            SqlDataType::Timestamp(_, zone) if with_zone(zone) => {
-                DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone)))
+            SqlDataType::Timestamp(digits, zone) if with_zone(zone) => {
+                return Ok(Some(moment(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))), *digits)));
             }
-            SqlDataType::Timestamp(..) | SqlDataType::TimestampNtz(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            SqlDataType::Time(_, zone) if !with_zone(zone) => DataType::Time64(TimeUnit::Microsecond),
+            SqlDataType::Timestamp(digits, _) | SqlDataType::TimestampNtz(digits) => {
+                return Ok(Some(moment(DataType::Timestamp(TimeUnit::Microsecond, None), *digits)));
+            }
+            SqlDataType::Time(digits, zone) if !with_zone(zone) => {
+                return Ok(Some(moment(DataType::Time64(TimeUnit::Microsecond), *digits)));
+            }
             SqlDataType::Varchar(None) | SqlDataType::CharacterVarying(None) => {
                 return Ok(Some(Arc::new(PgType::VARCHAR.arrow_field(""))));
             }
@@ -115,6 +119,15 @@ impl PostgresTypes {
 /// A type that says nothing more. A field without a name would keep what the operand of a cast was called: `'{}'::jsonb::text` is no jsonb.
 fn bare(data_type: DataType) -> Field {
     Field::new("bare", data_type, true)
+}
+
+/// A moment that keeps so many digits of a second; six at the most.
+fn moment(data_type: DataType, digits: Option<u64>) -> FieldRef {
+    let field = bare(data_type);
+    Arc::new(match digits {
+        None => field,
+        Some(digits) => field.with_metadata([(PG_TYPMOD_KEY.to_owned(), digits.min(6).to_string())].into()),
+    })
 }
 
 /// `float(p)`, of as many bits as it names; a double where it names none.
