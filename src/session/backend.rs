@@ -48,6 +48,10 @@ pub trait Backend: Send {
 
     /// Parse. Oid 0, or a name PostgreSQL does not know, is a type to infer.
     async fn parse(&mut self, name: &str, sql: &str, parameter_oids: &[u32]) -> Result<(), Report>;
+    /// Before a prepared statement is described or bound: whether what it was prepared on is still there and gives the same columns.
+    async fn revalidate(&mut self, _statement: &str) -> Result<(), Report> {
+        Ok(())
+    }
     /// The parameters of a prepared statement.
     fn parameter_types(&mut self, statement: &str) -> Result<Vec<PgType>, Report>;
     /// The result of a prepared statement; none if it returns no rows.
@@ -191,12 +195,21 @@ impl Interrupt {
 
     /// Waits until something is raised; it stays raised.
     pub async fn raised(&self) -> Report {
+        self.until(|_| true).await
+    }
+
+    /// Waits until what ends the session is raised.
+    pub async fn ended(&self) -> Report {
+        self.until(|report| !is_cancel(report)).await
+    }
+
+    async fn until(&self, wanted: impl Fn(&Report) -> bool) -> Report {
         loop {
             let notified = self.notify.notified();
             tokio::pin!(notified);
             // Listening before looking, so that a report raised in between is not missed.
             notified.as_mut().enable();
-            if let Some(report) = self.pending() {
+            if let Some(report) = self.pending().filter(&wanted) {
                 return report;
             }
             notified.await;

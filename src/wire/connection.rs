@@ -12,6 +12,7 @@ use std::time::Duration;
 use arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use tokio::sync::watch;
+use tokio::task::coop::{consume_budget, unconstrained};
 use tokio::time::Instant;
 
 use super::copy::CopyWriter;
@@ -84,13 +85,15 @@ pub(super) struct Connection<S, B> {
     pub(super) skipping: bool,
     /// When what an extended batch is doing is to be over.
     pub(super) batch_deadline: Option<Instant>,
+    /// The client was told so, and has sent nothing since: only then a session is idle.
+    ready: bool,
 }
 
 impl<S: Stream, B: Backend> Connection<S, B> {
     /// A session and its client.
     pub(super) fn new(socket: Socket<S>, session: B, limits: Limits, draining: watch::Receiver<bool>) -> Self {
         let interrupt = session.interrupt();
-        Self { socket, session, interrupt, limits, draining, skipping: false, batch_deadline: None }
+        Self { socket, session, interrupt, limits, draining, skipping: false, batch_deadline: None, ready: false }
     }
 
     /// SQL of a size that is accepted.
@@ -155,7 +158,9 @@ impl<S: Stream, B: Backend> Connection<S, B> {
     /// Waits for the client's next message; a session that is idle ends by its time-out, by termination or with the server. None if
     /// the time of a batch that the client has not ended is over.
     async fn next_frame(&mut self) -> Result<Option<Frame>, End> {
-        let idle = self.session.idle_timeout();
+        // A client that never lets this task wait lets others have their turn all the same.
+        consume_budget().await;
+        let idle = if std::mem::take(&mut self.ready) { self.session.idle_timeout() } else { None };
         let deadline = idle.as_ref().map(|(limit, _)| Instant::now() + *limit);
         let Self { socket, interrupt, draining, batch_deadline, .. } = self;
         let frame = socket.frame();
@@ -163,21 +168,20 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         loop {
             tokio::select! {
                 biased;
-                report = interrupt.raised() => match report.sqlstate {
-                    // There is nothing to cancel.
-                    SqlState::QUERY_CANCELED => interrupt.clear(),
-                    _ => return Err(End::Fatal(report)),
-                },
+                report = interrupt.ended() => return Err(End::Fatal(report)),
                 () = until(*batch_deadline) => return Ok(None),
+                Ok(_) = draining.wait_for(|draining| *draining) => return Err(ProtocolError::ShuttingDown.into()),
+                // Looked at before the cancel: while this task waited for its turn, a statement may have come and a cancel after it.
+                frame = unconstrained(&mut frame) => return frame.map(Some).map_err(|error| match error {
+                    FrameError::Ended => End::Quiet,
+                    FrameError::Protocol(error) => error.into(),
+                }),
                 () = until(deadline) => {
                     let report = idle.map_or_else(|| ProtocolError::ShuttingDown.into(), |(_, report)| report);
                     return Err(End::Fatal(report));
                 }
-                Ok(_) = draining.wait_for(|draining| *draining) => return Err(ProtocolError::ShuttingDown.into()),
-                frame = &mut frame => return frame.map(Some).map_err(|error| match error {
-                    FrameError::Ended => End::Quiet,
-                    FrameError::Protocol(error) => error.into(),
-                }),
+                // There is nothing to cancel.
+                _ = interrupt.raised() => interrupt.clear(),
             }
         }
     }
@@ -304,21 +308,18 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             messages::parameter_status(&name, &value, &mut self.socket.output);
         }
         messages::ready_for_query(self.session.transaction_status(), &mut self.socket.output);
-        self.flush().await?;
+        // Not after the client has seen that it may send more: a cancel of that must not be lost.
         self.interrupt.clear();
-        Ok(())
+        self.ready = true;
+        self.flush().await
     }
 
     /// Writes what is due; a cancel cannot stop that, a termination can.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
-        loop {
-            match self.socket.flush_guarded(&self.interrupt, None).await {
-                Ok(()) => return Ok(()),
-                Err(Stop::Statement(_)) => self.interrupt.clear(),
-                Err(Stop::Session(report)) => return Err(End::Fatal(report)),
-                Err(Stop::Gone) => return Err(End::Quiet),
-            }
-        }
+        self.socket.flush_until_ended(&self.interrupt).await.map_err(|stop| match stop {
+            Stop::Statement(report) | Stop::Session(report) => End::Fatal(report),
+            Stop::Gone => End::Quiet,
+        })
     }
 }
 

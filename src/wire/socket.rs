@@ -179,6 +179,22 @@ impl<S: Stream> Socket<S> {
 
     /// Writes all that is to be sent, unless the statement is stopped meanwhile; what is left then stays to be sent.
     pub(super) async fn flush_guarded(&mut self, interrupt: &Interrupt, deadline: Option<Instant>) -> Result<(), Stop> {
+        let stopped = async {
+            tokio::select! {
+                biased;
+                report = interrupt.raised() => interrupted(report),
+                () = until(deadline) => Stop::Statement(ProtocolError::StatementTimeout.into()),
+            }
+        };
+        self.flush_unless(stopped).await
+    }
+
+    /// The same between statements, where nothing but the session's end stops it. A cancel stays raised, for whom it is.
+    pub(super) async fn flush_until_ended(&mut self, interrupt: &Interrupt) -> Result<(), Stop> {
+        self.flush_unless(async { Stop::Session(interrupt.ended().await) }).await
+    }
+
+    async fn flush_unless(&mut self, stopped: impl Future<Output = Stop>) -> Result<(), Stop> {
         let Self { reader, writer, input, ended, output, sent, .. } = self;
         let write = async {
             while *sent < output.len() {
@@ -192,8 +208,7 @@ impl<S: Stream> Socket<S> {
         };
         tokio::select! {
             biased;
-            report = interrupt.raised() => return Err(interrupted(report)),
-            () = until(deadline) => return Err(Stop::Statement(ProtocolError::StatementTimeout.into())),
+            stop = stopped => return Err(stop),
             done = write => done?,
             () = unconstrained(watch(reader, input, ended)) => return Err(Stop::Gone),
         }

@@ -224,6 +224,27 @@ async fn a_cancel_ends_what_hangs() {
     }
     // A cancel that comes too late hits nothing.
     fake.interrupt().cancel();
+    while fake.interrupt().is_raised() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.ask(&query("done")).await, "C(DONE) Z(I)");
+}
+
+#[tokio::test]
+async fn a_cancel_of_what_the_session_has_not_read_yet_is_not_lost() {
+    let (mut client, fake) = Client::started(Fake::new()).await;
+    let batch = [message(b'P', b"\0hang\0\0\0"), message(b'B', b"\0\0\0\0\0\0\0\0"), message(b'E', b"\0\0\0\0\0"), message(b'S', b"")];
+    for (sent, answer) in [
+        (query("hang"), "E(57014 canceling statement due to user request) Z(I)"),
+        (batch.concat(), "E(57014 canceling statement due to user request) Z(I)"),
+        // What hangs comes behind a flush and a statement that is over.
+        ([message(b'H', b""), query("hang")].concat(), "E(57014 canceling statement due to user request) Z(I)"),
+    ] {
+        // Nothing lets the session have its turn between the two.
+        client.send(&sent).await;
+        fake.interrupt().cancel();
+        assert_eq!(client.until_ready().await, answer);
+    }
     assert_eq!(client.ask(&query("done")).await, "C(DONE) Z(I)");
 }
 
@@ -239,6 +260,14 @@ async fn terminations_and_timeouts() {
     assert_eq!(client.ask(&query("rows 1")).await, "T(n:23:0) D(1) C(SELECT 1) Z(I)");
 
     let (mut client, _) = Client::started(Fake { idle_timeout: Some(Duration::from_millis(20)), ..Fake::new() }).await;
+    assert_eq!(client.until_ready().await, "E(57P05 terminating connection due to idle-session timeout) end");
+
+    // A session in the middle of an extended batch is not idle, however long it takes.
+    let (mut client, _) = Client::new(Fake { idle_timeout: Some(Duration::ZERO), ..Fake::new() });
+    let begun = [startup(196_608, &[("user", "u"), ("database", "d")]), message(b'P', b"\0rows 1\0\0\0"), message(b'H', b"")];
+    client.send(&begun.concat()).await;
+    assert!(client.until(b'1').await.ends_with("Z(I) 1"));
+    assert_eq!(client.ask(&message(b'S', b"")).await, "Z(I)");
     assert_eq!(client.until_ready().await, "E(57P05 terminating connection due to idle-session timeout) end");
 }
 
