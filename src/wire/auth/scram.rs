@@ -32,6 +32,8 @@ pub(super) struct Exchange {
 /// An exchange that waits for the proof.
 pub(super) struct Waiting {
     user: String,
+    /// Whether the client binds the channel.
+    bound: bool,
     state: ScramServerAuthWaitingForClientFinal,
 }
 
@@ -66,16 +68,30 @@ impl Exchange {
         if (mechanism == PLUS) != data.starts_with(b"p=") {
             return Err(malformed());
         }
+        // Someone in between may have told the client so.
+        if data.starts_with(b"y") && self.server.supports_channel_binding() {
+            let detail = "The client supports SCRAM channel binding but thinks the server does not.  However, this server does support channel binding.";
+            return Err(Report::new(SqlState::INVALID_AUTHORIZATION, "SCRAM channel binding negotiation error").detail(detail));
+        }
+        let bound = mechanism == PLUS;
         let (challenge, state) =
             self.server.on_client_first_message_with_secret(data, self.secret).map_err(|error| refused(&self.user, &error))?;
-        Ok((challenge, Waiting { user: self.user, state }))
+        Ok((challenge, Waiting { user: self.user, bound, state }))
     }
 }
 
 impl Waiting {
     /// The client's proof; the server's own.
     pub(super) fn last(self, data: &[u8]) -> Result<String, Report> {
-        self.state.on_client_final_message(data).map_err(|error| refused(&self.user, &error))
+        self.state.on_client_final_message(data).map_err(|error| match &error {
+            PgWireError::InvalidScramMessage(why) if why.starts_with("Channel binding") && self.bound => {
+                Report::new(SqlState::INVALID_AUTHORIZATION, "SCRAM channel binding check failed")
+            }
+            PgWireError::InvalidScramMessage(why) if why.starts_with("Channel binding") => {
+                Report::new(SqlState::PROTOCOL_VIOLATION, "unexpected SCRAM channel-binding attribute in client-final-message")
+            }
+            error => refused(&self.user, error),
+        })
     }
 }
 
