@@ -7,6 +7,7 @@
 mod array;
 mod binary;
 mod build;
+mod room;
 mod scalar;
 mod temporal;
 
@@ -22,6 +23,7 @@ use crate::error::{Report, SqlState};
 use crate::pg_type::PgType;
 
 pub(crate) use build::{build, field_overflow};
+pub(crate) use room::Room;
 
 /// A value, read but not yet in an array.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use super::binary::BinaryRecords;
 use super::csv::CsvRecords;
 use super::text::TextRecords;
 use crate::error::{Report, SqlState, null_in_column};
-use crate::pg_format::decode::{Value, build, parse, utf8};
+use crate::pg_format::decode::{Room, Value, build, parse, utf8};
 use crate::pg_format::encode::Format;
 use crate::pg_format::reading::Reading;
 use crate::pg_type::PgType;
@@ -106,6 +106,8 @@ pub(in crate::wire) struct CopyReader {
     format: Format,
     columns: Vec<(String, PgType)>,
     schema: SchemaRef,
+    /// What a column's declared size leaves room for, if it has one.
+    room: Vec<Option<Room>>,
     reading: Reading,
     input: BytesMut,
     values: Vec<Vec<Value>>,
@@ -163,6 +165,7 @@ impl CopyReader {
             records,
             format,
             columns: columns.iter().map(|column| (column.name.clone(), PgType::of(&column.field))).collect(),
+            room: fields.iter().map(|field| Room::of(field)).collect(),
             schema: Arc::new(Schema::new(fields)),
             reading,
             input: BytesMut::new(),
@@ -306,6 +309,10 @@ impl CopyReader {
                 Some(bytes) if self.force_null[index] && bytes == self.null.as_bytes() => None,
                 other => other,
             };
+            let field_text = match (&field, self.format, &self.room[index]) {
+                (Some(bytes), Format::Text, Some(_)) => Some(shown(bytes)),
+                _ => None,
+            };
             let value = match field {
                 None => Value::Null,
                 Some(bytes) => parse(*pg_type, self.format, &bytes, self.reading).map_err(|report| {
@@ -323,6 +330,13 @@ impl CopyReader {
                     report.context(format!("COPY {}, line {line}, column {name}{value}", self.table))
                 })?,
             };
+            if let Some(room) = &self.room[index] {
+                room.check(&value).map_err(|report| {
+                    // Only text is shown, and a number of this size is told by its digits.
+                    let raw = field_text.map_or_else(String::new, |text| format!(": \"{text}\""));
+                    report.context(format!("COPY {}, line {line}, column {name}{raw}", self.table))
+                })?;
+            }
             if matches!(value, Value::Null) && !self.schema.field(index).is_nullable() {
                 missing.get_or_insert(index);
             }

@@ -119,7 +119,8 @@ fn unescape(raw: &[u8]) -> Vec<u8> {
                 out.push(value as u8);
             }
             Some(other) => out.push(other),
-            None => out.push(b'\\'),
+            // The very end of the data: there is nothing that it could stand before.
+            None => {}
         }
     }
     out

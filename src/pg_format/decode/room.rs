@@ -1,0 +1,46 @@
+//! Whether a value has room in a column of a declared size, asked where the value's place in the client's data is still known.
+//!
+//! The arrays that are made of many values refuse the same, but cannot say which one it was. Costs a look at the value's length, and
+//! an array of one where that does not tell.
+
+use arrow::datatypes::{DataType, Field};
+
+use super::{Value, build};
+use crate::error::Report;
+use crate::pg_format::characters::{self, Length};
+use crate::pg_type::{NUMERIC_PRECISION, PgType};
+
+/// A column's room.
+pub(crate) struct Room {
+    field: Field,
+    /// Bytes of text that fit whatever they are.
+    bytes: usize,
+}
+
+impl Room {
+    /// That of a field, if values may be too large for it.
+    pub(crate) fn of(field: &Field) -> Option<Self> {
+        let is_list = PgType::of(field).element().is_some();
+        if let DataType::Decimal128(..) | DataType::Decimal256(0..NUMERIC_PRECISION, _) = field.data_type() {
+            return Some(Self { field: field.clone(), bytes: 0 });
+        }
+        let bytes = match (Length::of(field)?, is_list) {
+            (Length::AtMost(length) | Length::Exactly(length), false) => length,
+            (Length::AtMost(_) | Length::Exactly(_), true) => 0,
+            (Length::Bytes(_), _) => return None,
+        };
+        Some(Self { field: field.clone(), bytes })
+    }
+
+    /// 22001 or 22003 for a value that is too large.
+    pub(crate) fn check(&self, value: &Value) -> Result<(), Report> {
+        match value {
+            Value::Null => Ok(()),
+            Value::Text(text) if text.len() <= self.bytes => Ok(()),
+            value => {
+                let array = build(self.field.data_type(), std::slice::from_ref(value))?;
+                characters::assigned(&array, &self.field).map(drop)
+            }
+        }
+    }
+}
