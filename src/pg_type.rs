@@ -327,6 +327,32 @@ impl PgType {
         TYPES.iter().find(|entry| entry.array == self.0).map(|entry| PgType(entry.oid))
     }
 
+    /// Whether values are read and written as PostgreSQL's are. The others are known by name, for the catalog has them.
+    pub fn has_values(self) -> bool {
+        let element = self.element().unwrap_or(self);
+        let named = matches!(
+            element,
+            PgType::TID
+                | PgType::XML
+                | PgType::CIDR
+                | PgType::MONEY
+                | PgType::INET
+                | PgType::ACLITEM
+                | PgType::TIMETZ
+                | PgType::BIT
+                | PgType::VARBIT
+                | PgType::PG_NODE_TREE
+                | PgType::PG_LSN
+        );
+        !named && !self.is_pseudo()
+    }
+
+    /// Whether it is none that a value could be stored as.
+    pub fn is_pseudo(self) -> bool {
+        let element = self.element().unwrap_or(self);
+        element.category() == 'P' || element == PgType::UNKNOWN || self == PgType::ANYARRAY
+    }
+
     /// Whether it is `numeric` or an array of it.
     pub fn has_scale(self) -> bool {
         self.element().unwrap_or(self) == PgType::NUMERIC

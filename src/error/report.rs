@@ -45,6 +45,8 @@ pub struct Place {
     pub context: Option<String>,
     /// The table and the column, for clients that look.
     pub column: Option<(String, String)>,
+    /// The function of PostgreSQL's source that says so, where drivers know the error by it.
+    pub routine: Option<&'static str>,
 }
 
 impl Report {
@@ -71,6 +73,13 @@ impl Report {
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Self {
         self.place.get_or_insert_default().context = Some(context.into());
+        self
+    }
+
+    /// The same with the function of PostgreSQL's source that drivers know it by.
+    #[must_use]
+    pub fn routine(mut self, routine: &'static str) -> Self {
+        self.place.get_or_insert_default().routine = Some(routine);
         self
     }
 

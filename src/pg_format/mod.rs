@@ -4,6 +4,7 @@
 //! what a parameter says are the same code, and `x::text` gives the text that a client would have been sent. Nothing here knows a
 //! session; what decides how a value looks is an [`OutputSettings`].
 
+mod abbreviations;
 pub(crate) mod characters;
 pub(crate) mod clocks;
 pub(crate) mod decode;

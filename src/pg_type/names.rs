@@ -50,6 +50,14 @@ pub(super) fn parse(text: &str) -> Option<(PgType, i32)> {
         rest = before.trim_end();
         array = true;
     }
+    // A name may stand in quotes, where it keeps its case.
+    let bare = rest.replace('"', "");
+    if rest.contains('"') && rest != "\"char\"" {
+        if text.split('"').skip(1).step_by(2).any(|quoted| quoted != quoted.to_ascii_lowercase()) {
+            return None;
+        }
+        rest = &bare;
+    }
     rest = rest.strip_prefix("pg_catalog.").unwrap_or(rest);
     let (words, sizes) = split_sizes(rest)?;
     let (pg_type, typmod) = base(&words, &sizes, text.contains("\"char\""))?;
@@ -115,6 +123,8 @@ fn base(words: &str, sizes: &[i32], quoted_char: bool) -> Option<(PgType, i32)> 
         "timetz" | "time with time zone" => precision(PgType::TIMETZ),
         "interval" => precision(PgType::INTERVAL),
         "bytea" | "blob" => plain(PgType::BYTEA),
+        "bit" => Some((PgType::BIT, sizes.first().copied().unwrap_or(1))),
+        "bit varying" | "varbit" => Some((PgType::VARBIT, sizes.first().copied().unwrap_or(-1))),
         other => {
             let pg_type = PgType::from_name(other)?;
             // Of the types listed, only those above take a size; "char" is only the quoted one.

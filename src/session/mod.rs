@@ -35,6 +35,7 @@ mod statistics;
 mod tables;
 mod temp_tables;
 mod transaction;
+mod transaction_timer;
 mod vars;
 mod work;
 mod yielding;

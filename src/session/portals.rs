@@ -59,12 +59,18 @@ fn cannot_be_run(name: &str) -> Report {
 }
 
 /// The client decodes rows by what it was told when the statement was parsed; a schema change or a pin may have given other columns since.
-fn same_shape(found: &[Column], described: &[Column]) -> Result<(), Report> {
-    let shape = |column: &Column| (column.name.clone(), PgType::of_data_type(column.field.data_type()));
-    if found.len() == described.len() && found.iter().zip(described).all(|(found, described)| shape(found) == shape(described)) {
+pub(super) fn same_shape(found: &[Column], described: &[Column]) -> Result<(), Report> {
+    let bare = |column: &Column| PgType::of_data_type(column.field.data_type());
+    // An array has as many dimensions as its value, and the same type.
+    let same = |found: &Column, described: &Column| {
+        found.name == described.name && (bare(found) == bare(described) || PgType::of(&found.field) == PgType::of(&described.field))
+    };
+    if found.len() == described.len() && found.iter().zip(described).all(|(found, described)| same(found, described)) {
         return Ok(());
     }
+    // asyncpg and pgjdbc prepare it again by themselves when this function says so.
     Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type")
+        .routine("RevalidateCachedQuery")
         .hint("Prepare the statement again: a table has, or had at the pinned snapshot, other columns."))
 }
 

@@ -23,9 +23,14 @@ pub(super) struct Prepared {
     pub parameters: Vec<PgType>,
     /// Its result; none if it returns no rows.
     pub columns: Option<Arc<[Column]>>,
+    /// The definitions it was planned on, if they are there still: their number.
+    pub definitions: Definitions,
     /// How often it was run.
     runs: Arc<AtomicU64>,
 }
+
+/// What a plan depends on, but for the tables' own schemas: the registry's version and the state of the temporary tables.
+pub(super) type Definitions = (u64, u64);
 
 impl Prepared {
     /// Not run yet.
@@ -34,8 +39,9 @@ impl Prepared {
         text: Arc<str>,
         parameters: Vec<PgType>,
         columns: Option<Arc<[Column]>>,
+        definitions: Definitions,
     ) -> Self {
-        Self { statement, text, parameters, columns, runs: Arc::default() }
+        Self { statement, text, parameters, columns, definitions, runs: Arc::default() }
     }
 
     /// It runs once more.
@@ -62,6 +68,13 @@ impl PreparedStatements {
     /// The statement of this name.
     pub(super) fn get(&self, name: &str) -> Option<&Prepared> {
         self.known.get(name)
+    }
+
+    /// The statement of this name holds for these definitions too.
+    pub(super) fn confirm(&mut self, name: &str, definitions: Definitions) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.definitions = definitions;
+        }
     }
 
     /// How many there are.

@@ -23,9 +23,10 @@ use super::known::Script;
 use super::memory::StatementPool;
 use super::prepared::{Prepared, PreparedStatements, ShownPrepared};
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
-use super::statement::Parsed;
+use super::statement::{Parsed, failed_transaction};
 use super::temp_tables::TempTables;
 use super::transaction::{Saved, Transaction};
+use super::transaction_timer::TransactionTimer;
 use super::vars::SessionVars;
 use crate::catalog::{SessionFacts, Settings, session_functions};
 use crate::error::{Report, SqlState};
@@ -54,6 +55,8 @@ pub struct Session {
     pub(super) batch: Option<Saved>,
     /// The statement that runs is not the first of an extended batch.
     pub(super) pipelined: bool,
+    /// What ends the session when its transaction takes too long.
+    pub(super) transaction_timer: Option<TransactionTimer>,
     script: Option<Arc<Script>>,
     interrupt: Arc<Interrupt>,
     pub(super) registration: Registration,
@@ -167,6 +170,7 @@ impl Session {
             cursors: Cursors::new(cursors),
             batch: None,
             pipelined: false,
+            transaction_timer: None,
             script: None,
             interrupt,
             registration,
@@ -255,7 +259,7 @@ impl Backend for Session {
         let vars = self.vars.lock();
         let text = |name: &str| vars.get(name).unwrap_or_default().to_owned();
         OutputSettings {
-            time_zone: text("TimeZone"),
+            time_zone: vars.time_zone(),
             extra_float_digits: text("extra_float_digits").parse().unwrap_or(1),
             bytea_escape: text("bytea_output") == "escape",
         }
@@ -340,12 +344,24 @@ impl Backend for Session {
         if script.statements.len() > 1 {
             return Err(Report::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
         }
-        // What the client calls unknown is to be inferred, like what it does not name.
+        // What the client calls unknown is to be inferred, like what it does not name, and what has no values here: its text is taken.
         let declared: Vec<Option<PgType>> =
-            parameter_oids.iter().map(|oid| PgType::from_oid(*oid).filter(|declared| *declared != PgType::UNKNOWN)).collect();
+            parameter_oids.iter().map(|oid| PgType::from_oid(*oid).filter(|declared| declared.has_values())).collect();
         let prepared = self.prepare(script.statements.first().cloned(), Arc::clone(&script.text), &declared).await?;
         self.prepared.insert(name, prepared, false, self.gateway.planner.clock.now_micros());
         Ok(())
+    }
+
+    async fn revalidate(&mut self, statement: &str) -> Result<(), Report> {
+        let prepared = self.statement_of(statement)?;
+        if self.transaction.is_failed() {
+            return if prepared.columns.is_some() { Err(failed_transaction()) } else { Ok(()) };
+        }
+        if prepared.definitions == self.definitions() {
+            return Ok(());
+        }
+        let prepared = prepared.clone();
+        self.plan_again(statement, &prepared).await
     }
 
     fn parameter_types(&mut self, statement: &str) -> Result<Vec<PgType>, Report> {
@@ -428,6 +444,9 @@ impl Backend for Session {
             self.cursors.drop_portals();
         } else if self.script.as_ref().is_none_or(|script| script.statements.len() <= 1) {
             self.end_autocommit_of_query();
+        }
+        if !self.transaction.holds() {
+            self.transaction_timer = None;
         }
         self.rest();
     }

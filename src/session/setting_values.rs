@@ -4,6 +4,7 @@
 
 use super::vars::Setting;
 use crate::error::{Report, SqlState};
+use crate::pg_format::zone::Zone;
 
 /// What a setting accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) enum Accepts {
     Time,
     /// How dates are written and read.
     DateStyle,
-    /// An IANA zone or a fixed offset.
+    /// A time zone.
     Zone,
     /// Nothing.
     ReadOnly,
@@ -43,19 +44,22 @@ pub(super) fn accept(setting: &Setting, value: &str, now: &str, default: &str) -
             .hint("A session keeps the user that it began with.")),
         Accepts::OneOf(choices) => {
             // PostgreSQL knows an encoding by its letters and digits: asyncpg asks for `'utf-8'`, quotes included.
-            let letters: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
-            let value = if setting.name == "client_encoding" { letters.as_str() } else { value };
-            let spelled = choices.iter().find(|choice| choice.eq_ignore_ascii_case(value)).ok_or_else(|| {
+            let letters = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+            let is_encoding = setting.name == "client_encoding";
+            let same =
+                |choice: &str| choice.eq_ignore_ascii_case(value) || is_encoding && letters(choice).eq_ignore_ascii_case(&letters(value));
+            let spelled = choices.iter().find(|choice| same(choice)).ok_or_else(|| {
                 let report = invalid();
                 if setting.name == "standard_conforming_strings" && boolean(value).is_none() {
                     Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("parameter \"{}\" requires a Boolean value", setting.name))
                 } else if setting.name == "client_encoding" {
-                    report.hint("Text is always UTF8 here.")
+                    report.hint("Text is UTF8 here; SQL_ASCII takes it as it is.")
                 } else {
                     report.hint(format!("Available values: {}.", choices.join(", ")))
                 }
             })?;
             Ok(match setting.name {
+                "client_encoding" if *spelled == "SQL_ASCII" => (*spelled).to_owned(),
                 // Spellings of the one value that there is.
                 "client_encoding" | "standard_conforming_strings" => setting.default.to_owned(),
                 _ => (*spelled).to_owned(),
@@ -84,7 +88,7 @@ pub(super) fn accept(setting: &Setting, value: &str, now: &str, default: &str) -
             None => Err(invalid().hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")),
         },
         Accepts::DateStyle => date_style(value, now, default),
-        Accepts::Zone => zone(value).ok_or_else(invalid),
+        Accepts::Zone => Zone::of_setting(value).map(|(_, shown)| shown).ok_or_else(invalid),
     }
 }
 
@@ -174,21 +178,6 @@ fn date_style(value: &str, now: &str, default: &str) -> Result<String, Report> {
         order = Some(found.to_owned());
     }
     Ok(format!("ISO, {}", order.unwrap_or_else(|| order_of(if wants_default { default } else { now }))))
-}
-
-/// An IANA name in its own spelling, or a fixed offset.
-fn zone(value: &str) -> Option<String> {
-    let trimmed = value.trim();
-    if matches!(trimmed.to_ascii_lowercase().as_str(), "utc" | "gmt" | "z" | "default") {
-        return Some(if trimmed.eq_ignore_ascii_case("gmt") { "GMT" } else { "UTC" }.to_owned());
-    }
-    if let Ok(zone) = trimmed.parse::<chrono_tz::Tz>() {
-        return Some(zone.name().to_owned());
-    }
-    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(|known| known.name().eq_ignore_ascii_case(trimmed)) {
-        return Some(zone.name().to_owned());
-    }
-    trimmed.parse::<arrow::array::timezone::Tz>().ok().map(|_| trimmed.to_owned())
 }
 
 fn cannot_be_changed(setting: &Setting, how: &str) -> Report {

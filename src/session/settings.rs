@@ -47,7 +47,7 @@ pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notic
         Set::ParenthesizedAssignments { .. } | Set::MultipleAssignments { .. } => {
             Err(Report::new(SqlState::SYNTAX_ERROR, "SET takes one parameter"))
         }
-        Set::SetTimeZone { local, value: zone } => assign("TimeZone", value(std::slice::from_ref(zone))?, *local),
+        Set::SetTimeZone { local, value: zone } => assign("TimeZone", time_zone(zone)?, *local),
         Set::SetNames { charset_name, .. } => assign("client_encoding", Some(charset_name.value.clone()), false),
         Set::SetNamesDefault {} => assign("client_encoding", None, false),
         Set::SetTransaction { snapshot: Some(_), .. } => {
@@ -86,6 +86,35 @@ fn value(values: &[Expr]) -> Result<Option<String>, Report> {
     match words.as_slice() {
         [one] if one.eq_ignore_ascii_case("default") && !matches!(values, [Expr::Value(_)]) => Ok(None),
         _ => Ok(Some(words.join(", "))),
+    }
+}
+
+/// The value of SET TIME ZONE: an interval counts east, LOCAL is the DEFAULT.
+fn time_zone(zone: &Expr) -> Result<Option<String>, Report> {
+    match zone {
+        Expr::Identifier(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("local") => Ok(None),
+        Expr::Interval(interval) => {
+            let text = word(&interval.value)?;
+            let invalid = |detail: &str| {
+                let message = format!("invalid value for parameter \"TimeZone\": \"INTERVAL '{text}'\"");
+                Report::new(SqlState::INVALID_PARAMETER_VALUE, message).detail(detail)
+            };
+            // A bare number is of the interval's last field.
+            let unit = interval.last_field.as_ref().or(interval.leading_field.as_ref()).map(|field| field.to_string().to_lowercase());
+            let spelled = match (text.parse::<f64>(), unit) {
+                (Ok(_), Some(unit)) => format!("{text} {unit}"),
+                _ => text.clone(),
+            };
+            match crate::spelling::interval::parse(&spelled) {
+                Ok((0, 0, micros)) => Ok(Some((micros as f64 / 3_600e6).to_string())),
+                Ok((0, _, _)) => Err(invalid("Cannot specify days in time zone interval.")),
+                Ok(_) => Err(invalid("Cannot specify months in time zone interval.")),
+                Err(_) => {
+                    Err(Report::new(SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type interval: \"{text}\"")))
+                }
+            }
+        }
+        other => value(std::slice::from_ref(other)),
     }
 }
 

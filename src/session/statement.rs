@@ -11,11 +11,15 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DiscardObject, ObjectType, Reset, Statement as SqlStatement};
 
+use super::backend::Backend;
 use super::known::KnownStatement;
-use super::prepared::Prepared;
+use super::portals::same_shape;
+use super::prepared::{Definitions, Prepared};
 use super::response::{Column, Response, Rows, TransactionStatus};
 use super::session::{Running, Session};
 use super::transaction::RegistryWork;
+use super::transaction_timer::TransactionTimer;
+use super::vars::TransactionModes;
 use super::work::PlanWork;
 use super::{engine, read_only, settings, tables};
 use crate::error::{Notice, Report, SqlState};
@@ -74,6 +78,10 @@ impl Session {
     pub(super) fn begin_text(&mut self, text: Arc<str>, kind: Arc<str>) {
         let shown = text.chars().take(SHOWN_QUERY).collect();
         self.running = Some(Running { text, kind, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
+        if self.transaction_timer.is_none() {
+            let limit = self.vars.lock().time("transaction_timeout");
+            self.transaction_timer = TransactionTimer::start(limit, self.interrupt());
+        }
         let now = self.gateway.planner.clock.now_micros();
         let mut activity = self.registration.activity.lock();
         activity.state = "active";
@@ -193,6 +201,11 @@ impl Session {
             SqlStatement::Explain { .. } => self.explain(sql, parsed).await.map(Response::Rows),
             SqlStatement::Set(set) => {
                 settings::set(&mut self.vars.lock(), &set, self.transaction.holds(), &self.notices)?;
+                // A transaction that runs is timed from where it is said so.
+                let limit = self.vars.lock().time("transaction_timeout");
+                if limit.is_none() || self.transaction_timer.is_none() {
+                    self.transaction_timer = TransactionTimer::start(limit, self.interrupt());
+                }
                 Ok(done("SET"))
             }
             SqlStatement::Reset(reset) => {
@@ -219,20 +232,23 @@ impl Session {
                 Ok(done(if begin { "BEGIN" } else { "START TRANSACTION" }))
             }
             SqlStatement::Commit { chain, .. } => {
-                refuse_chain(chain)?;
+                let modes = self.chained(chain, "COMMIT AND CHAIN")?;
                 self.cursors.drop_portals();
-                if self.transaction.is_failed() {
+                let tag = if self.transaction.is_failed() {
                     self.roll_back();
-                    return Ok(done("ROLLBACK"));
-                }
-                if !self.transaction.is_block() {
-                    self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
-                }
-                self.commit().await?;
-                Ok(done("COMMIT"))
+                    "ROLLBACK"
+                } else {
+                    if !self.transaction.is_block() {
+                        self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+                    }
+                    self.commit().await?;
+                    "COMMIT"
+                };
+                self.begin_chained(modes);
+                Ok(done(tag))
             }
             SqlStatement::Rollback { chain, savepoint } => {
-                refuse_chain(chain)?;
+                let modes = self.chained(chain, "ROLLBACK AND CHAIN")?;
                 match savepoint {
                     Some(name) => {
                         self.in_block("ROLLBACK TO SAVEPOINT")?;
@@ -246,6 +262,7 @@ impl Session {
                             self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
                         }
                         self.roll_back();
+                        self.begin_chained(modes);
                     }
                 }
                 Ok(done("ROLLBACK"))
@@ -283,15 +300,17 @@ impl Session {
             SqlStatement::CreateTable(create) => self.create_temp_table(create, parsed).await,
             SqlStatement::Insert(insert) => self.insert(insert, parsed).await,
             SqlStatement::Truncate(truncate) => {
-                for target in &truncate.table_names {
-                    let name = self.temp_table_name(&target.name, "TRUNCATE")?;
+                // All names first: the statement does all of it or nothing.
+                let names = truncate.table_names.iter().map(|target| self.temp_table_name(&target.name, "TRUNCATE"));
+                for name in names.collect::<Result<Vec<_>, _>>()? {
                     self.temp_tables.truncate(&name)?;
                 }
                 Ok(done("TRUNCATE TABLE"))
             }
             SqlStatement::Drop { object_type: ObjectType::Table, if_exists, names, .. } => {
-                for name in &names {
-                    self.drop_temp_table(name, if_exists)?;
+                let found = names.iter().map(|name| self.temp_table_to_drop(name, if_exists)).collect::<Result<Vec<_>, _>>()?;
+                for table in found.into_iter().flatten() {
+                    self.temp_tables.drop_table(&table);
                 }
                 Ok(done("DROP TABLE"))
             }
@@ -316,6 +335,25 @@ impl Session {
             }
             other => Err(tables::unsupported(&other)),
         }
+    }
+
+    /// The modes that the transaction hands on to the next, if it is to be followed by one.
+    fn chained(&self, chain: bool, statement: &str) -> Result<Option<TransactionModes>, Report> {
+        if !chain {
+            return Ok(None);
+        }
+        self.in_block(statement)?;
+        Ok(Some(self.vars.lock().transaction_modes()))
+    }
+
+    /// Begins the transaction that follows one without a BEGIN.
+    fn begin_chained(&mut self, modes: Option<TransactionModes>) {
+        let Some(modes) = modes else { return };
+        let before = self.vars.lock().saved();
+        self.transaction.begin(before, &self.temp_tables);
+        self.vars.lock().begin_transaction_with(modes);
+        self.registration.activity.lock().xact_start = Some(self.gateway.planner.clock.now_micros());
+        self.transaction_timer = TransactionTimer::start(self.vars.lock().time("transaction_timeout"), self.interrupt());
     }
 
     fn in_block(&self, statement: &str) -> Result<(), Report> {
@@ -395,8 +433,7 @@ impl Session {
         let history = if with_history { self.gateway.registry.history(None, HISTORY_ROWS).await? } else { Vec::new() };
         let (zone, date_style) = {
             let vars = self.vars.lock();
-            let text = |name: &str| vars.get(name).unwrap_or_default().to_owned();
-            (text("TimeZone"), text("DateStyle"))
+            (vars.time_zone(), vars.get("DateStyle").unwrap_or_default().to_owned())
         };
         let stop = Arc::<StopFlag>::default();
         let state = engine::for_statement(&self.state, &zone, &date_style, Arc::clone(&stop));
@@ -411,13 +448,36 @@ impl Session {
         declared: &[Option<PgType>],
     ) -> Result<Prepared, Report> {
         let Some(statement) = statement else {
-            return Ok(Prepared::new(None, text, Vec::new(), None));
+            return Ok(Prepared::new(None, text, Vec::new(), None, self.definitions()));
         };
         if self.transaction.is_failed() && !ends_transaction(&statement) {
             return Err(failed_transaction());
         }
         let (parameters, columns) = self.shape(&statement, &text, declared).await?;
-        Ok(Prepared::new(Some(statement), text, parameters, columns))
+        Ok(Prepared::new(Some(statement), text, parameters, columns, self.definitions()))
+    }
+
+    /// What plans depend on now.
+    pub(super) fn definitions(&self) -> Definitions {
+        let registry = match &self.transaction.registry {
+            Some(work) => work.working.version,
+            None => self.gateway.registry.current().version,
+        };
+        (registry, self.temp_tables.shapes())
+    }
+
+    /// Plans a prepared statement again, for a table of the session or a definition has changed since: what it reads may not be there any
+    /// more, or have other columns than the client was told.
+    pub(super) async fn plan_again(&mut self, name: &str, prepared: &Prepared) -> Result<(), Report> {
+        let Some(statement) = prepared.statement.as_ref() else { return Ok(()) };
+        let definitions = self.definitions();
+        let types: Vec<Option<PgType>> = prepared.parameters.iter().copied().map(Some).collect();
+        let (_, columns) = self.shape(statement, &prepared.text, &types).await?;
+        if let (Some(found), Some(described)) = (&columns, &prepared.columns) {
+            same_shape(found, described)?;
+        }
+        self.prepared.confirm(name, definitions);
+        Ok(())
     }
 
     pub(super) fn log_statement(&mut self, outcome: Result<u64, &Report>) {
@@ -521,11 +581,4 @@ pub(super) fn columns_of(batch: &RecordBatch) -> Arc<[Column]> {
         .iter()
         .map(|field| Column { name: field.name().clone(), field: Arc::clone(field), table_oid: 0, attribute: 0 })
         .collect()
-}
-
-fn refuse_chain(chain: bool) -> Result<(), Report> {
-    if chain {
-        return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "AND CHAIN is not supported"));
-    }
-    Ok(())
 }

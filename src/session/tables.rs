@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     ColumnOption, CreateTable, DataType as SqlDataType, Expr, Ident, Insert, ObjectName, OnCommit as SqlOnCommit, Query, SelectItem,
-    SetExpr, Spanned, Statement as SqlStatement, TableObject,
+    SetExpr, Spanned, Statement as SqlStatement, TableObject, Value as SqlValue,
 };
 
 use super::assignment::{self, cast};
@@ -143,16 +143,13 @@ impl Session {
         Ok(Response::Done(format!("SELECT {rows}")))
     }
 
-    /// `DROP TABLE`.
-    pub(super) fn drop_temp_table(&mut self, name: &ObjectName, if_exists: bool) -> Result<(), Report> {
+    /// A table of `DROP TABLE`; none where there is none and need not be one.
+    pub(super) fn temp_table_to_drop(&self, name: &ObjectName, if_exists: bool) -> Result<Option<String>, Report> {
         match self.temp_table_name(name, "DROP TABLE") {
-            Ok(table) => {
-                self.temp_tables.drop_table(&table);
-                Ok(())
-            }
+            Ok(table) => Ok(Some(table)),
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE && if_exists => {
                 self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", folded(name))));
-                Ok(())
+                Ok(None)
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE => {
                 Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", folded(name))))
@@ -197,6 +194,7 @@ impl Session {
             return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, "INSERT … DEFAULT VALUES is not supported"));
         };
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
+        self.check_depth_of_parameters(&source, parsed)?;
         assignment::source(&mut source, &columns.iter().map(|column| schema.field(*column)).collect::<Vec<_>>());
         let places: Vec<Option<usize>> = (0..=columns.len()).map(|index| column_position(&source.body, index)).collect();
         let (found, batches) = self.collect(&SqlStatement::Query(source), parsed.parameters(), &parsed.text).await?;
@@ -211,6 +209,7 @@ impl Session {
         }
         for (index, (column, field)) in columns.iter().zip(found.fields()).enumerate() {
             let target = schema.field(*column);
+            check_depth(field, target)?;
             if !assignment::is_possible(field.data_type(), target.data_type()) {
                 let (wanted, given) = (PgType::sql_name(target), PgType::sql_name(field));
                 let message = format!("column \"{}\" is of type {wanted} but expression is of type {given}", target.name());
@@ -226,6 +225,25 @@ impl Session {
         let batches = batches.iter().map(|batch| fit(batch, &table, &schema, Some(&fill), zone)).collect::<Result<Vec<_>, _>>()?;
         let rows = self.temp_tables.append(&table, batches)?;
         Ok(Response::Done(format!("INSERT 0 {rows}")))
+    }
+
+    /// Whether what stands by itself in VALUES and is a parameter is no array of several dimensions, which no column holds.
+    fn check_depth_of_parameters(&self, source: &Query, parsed: &Parsed) -> Result<(), Report> {
+        let (SetExpr::Values(values), Some((_, bound))) = (source.body.as_ref(), &parsed.parameters) else { return Ok(()) };
+        for expression in values.rows.iter().flat_map(|row| row.iter()) {
+            let mut expression = expression;
+            while let Expr::Nested(inner) | Expr::Cast { expr: inner, .. } = expression {
+                expression = inner;
+            }
+            if let Expr::Value(value) = expression
+                && let SqlValue::Placeholder(name) = &value.value
+                && let Some(value) = name.trim_start_matches('$').parse().ok().and_then(|number: usize| bound.get(number.checked_sub(1)?))
+                && depth(&value.data_type()) > 1
+            {
+                return Err(too_deep());
+            }
+        }
+        Ok(())
     }
 
     /// `PREPARE name (types) AS …`.
@@ -379,6 +397,13 @@ pub(super) fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) 
 fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
     let name = ident(name);
     let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| unknown_type(data_type))?;
+    if pg_type.is_pseudo() {
+        return Err(Report::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{name}\" has pseudo-type {pg_type}")));
+    }
+    if !pg_type.has_values() {
+        return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("type {pg_type} is not supported"))
+            .hint("A column of type text takes any value's text."));
+    }
     let mut field = pg_type.arrow_field(&name);
     if pg_type == PgType::NUMERIC && typmod > 4 {
         let (precision, scale) = ((typmod - 4) >> 16, (typmod - 4) & 0xffff);
@@ -403,6 +428,24 @@ fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterato
         }
     }
     Ok(field.with_nullable(nullable))
+}
+
+/// How many lists stand in one another.
+fn depth(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(item) => 1 + depth(item.data_type()),
+        _ => 0,
+    }
+}
+
+/// A column of arrays has one dimension.
+fn check_depth(source: &Field, target: &Field) -> Result<(), Report> {
+    let (given, held) = (depth(source.data_type()), depth(target.data_type()));
+    if held > 0 && given > held { Err(too_deep()) } else { Ok(()) }
+}
+
+fn too_deep() -> Report {
+    Report::new(SqlState::FEATURE_NOT_SUPPORTED, "arrays of more than one dimension are not supported in temporary tables")
 }
 
 /// The schema, if no name stands twice and there are not too many.

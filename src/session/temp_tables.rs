@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -43,13 +44,26 @@ pub enum OnCommit {
 #[derive(Debug, Clone)]
 pub struct TempTables {
     tables: BTreeMap<String, TempTable>,
+    /// A number that no other set of names and columns had.
+    shapes: u64,
     pool: Arc<dyn MemoryPool>,
+}
+
+/// A number that none had before.
+fn next_shapes() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl TempTables {
     /// None yet; rows are counted in `pool`.
     pub fn new(pool: Arc<dyn MemoryPool>) -> Self {
-        Self { tables: BTreeMap::new(), pool }
+        Self { tables: BTreeMap::new(), shapes: 0, pool }
+    }
+
+    /// A number for the names and columns that there are: as long as it stays, so do they.
+    pub fn shapes(&self) -> u64 {
+        self.shapes
     }
 
     /// `CREATE TEMP TABLE`; 42P07 if the name is taken.
@@ -58,6 +72,7 @@ impl TempTables {
             return Err(Report::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
         }
         self.tables.insert(name.to_owned(), TempTable { schema, batches: Arc::default(), on_commit, reservations: vec![] });
+        self.shapes = next_shapes();
         Ok(())
     }
 
@@ -108,17 +123,23 @@ impl TempTables {
 
     /// `DROP TABLE`; whether it was there.
     pub fn drop_table(&mut self, name: &str) -> bool {
+        self.shapes = next_shapes();
         self.tables.remove(name).is_some()
     }
 
     /// `DISCARD TEMP`.
     pub fn clear(&mut self) {
+        self.shapes = next_shapes();
         self.tables.clear();
     }
 
     /// The transaction committed.
     pub fn commit(&mut self) {
+        let before = self.tables.len();
         self.tables.retain(|_, table| table.on_commit != OnCommit::Drop);
+        if self.tables.len() < before {
+            self.shapes = next_shapes();
+        }
         for table in self.tables.values_mut().filter(|table| table.on_commit == OnCommit::DeleteRows) {
             table.batches = Arc::default();
             table.reservations.clear();

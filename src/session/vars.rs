@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::setting_values::{Accepts, accept, milliseconds};
 use crate::error::{Report, SqlState, perhaps_you_meant};
+use crate::pg_format::zone::Zone;
 
 pub(super) struct Setting {
     pub(super) name: &'static str,
@@ -42,7 +43,7 @@ static SETTINGS: &[Setting] = &[
     setting("block_size", "8192", Accepts::ReadOnly),
     setting("bytea_output", "hex", Accepts::OneOf(&["hex", "escape"])),
     setting("check_function_bodies", "on", Accepts::Flag),
-    reported("client_encoding", "UTF8", Accepts::OneOf(&["UTF8", "UNICODE"])),
+    reported("client_encoding", "UTF8", Accepts::OneOf(&["UTF8", "UNICODE", "SQL_ASCII"])),
     setting(
         "client_min_messages",
         "notice",
@@ -88,6 +89,7 @@ static SETTINGS: &[Setting] = &[
     setting("transaction_deferrable", "off", Accepts::Flag),
     setting("transaction_isolation", "repeatable read", ISOLATION),
     setting("transaction_read_only", "off", Accepts::Flag),
+    setting("transaction_timeout", "0", Accepts::Time),
     setting("work_mem", "4MB", Accepts::Text),
     setting("xmloption", "content", Accepts::Text),
 ];
@@ -101,6 +103,9 @@ const OF_TRANSACTION: [(&str, &str); 3] = [
     ("transaction_isolation", "default_transaction_isolation"),
     ("transaction_read_only", "default_transaction_read_only"),
 ];
+
+/// The modes of a transaction, for the one that follows it.
+pub type TransactionModes = Vec<(&'static str, String)>;
 
 /// What a transaction would take back.
 #[derive(Debug, Clone, Default)]
@@ -202,6 +207,17 @@ impl SessionVars {
         }
     }
 
+    /// What the transaction's modes are.
+    pub fn transaction_modes(&self) -> TransactionModes {
+        OF_TRANSACTION.iter().map(|(own, _)| (*own, self.get(own).unwrap_or_default().to_owned())).collect()
+    }
+
+    /// A block begins with these modes.
+    pub fn begin_transaction_with(&mut self, modes: TransactionModes) {
+        self.touched = true;
+        self.now.local.extend(modes.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)));
+    }
+
     /// The transaction sees data.
     pub fn begin_query(&mut self) {
         self.queried = true;
@@ -252,6 +268,12 @@ impl SessionVars {
     /// The setting's own spelling of its name: `timezone` is `TimeZone`.
     pub fn spelling(name: &str) -> &str {
         find(name).map_or(name, |found| found.name)
+    }
+
+    /// The time zone, as the engine calls it.
+    pub fn time_zone(&self) -> String {
+        let zone = self.get("TimeZone").ok().and_then(Zone::of_setting);
+        zone.map_or_else(|| "UTC".to_owned(), |(zone, _)| zone.engine_name())
     }
 
     /// A time setting; none if it is 0.

@@ -50,7 +50,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
                     self.deadline_of_batch();
                 }
                 match (kind, target) {
-                    (b'D', b'S') => self.describe_statement(name)?,
+                    (b'D', b'S') => self.describe_statement(name).await?,
                     (b'D', b'P') => self.describe_portal(name)?,
                     (b'C', b'S') => self.session.close_statement(name),
                     (b'C', b'P') => self.session.close_portal(name),
@@ -94,6 +94,8 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             let statement = bind.statement.to_owned();
             return Err(ProtocolError::ParameterCount { supplied: parameters, statement, required: types.len() }.into());
         }
+        let deadline = self.deadline_of_batch();
+        self.socket.guard(&self.interrupt, deadline, self.session.revalidate(bind.statement)).await??;
         let formats = bind.result_formats.len();
         if formats > 1
             && let Some(columns) = self.session.describe_statement(bind.statement)?
@@ -117,7 +119,6 @@ impl<S: Stream, B: Backend> Connection<S, B> {
             })?;
             values.push(value);
         }
-        let deadline = self.deadline_of_batch();
         let work = self.session.bind(bind.portal, bind.statement, values, bind.result_formats);
         self.socket.guard(&self.interrupt, deadline, work).await??;
         self.notices();
@@ -125,10 +126,18 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         Ok(())
     }
 
-    fn describe_statement(&mut self, name: &str) -> Result<(), Stop> {
+    async fn describe_statement(&mut self, name: &str) -> Result<(), Stop> {
         let types = self.session.parameter_types(name)?;
         let columns = self.session.describe_statement(name)?;
-        messages::parameter_description(&types, &mut self.socket.output);
+        let valid = match columns {
+            Some(_) => self.socket.guard(&self.interrupt, self.batch_deadline, self.session.revalidate(name)).await?,
+            None => Ok(()),
+        };
+        // As in PostgreSQL the parameters are told before it is looked whether the rows are still those.
+        if !valid.as_ref().is_err_and(|report| report.sqlstate == SqlState::IN_FAILED_SQL_TRANSACTION) {
+            messages::parameter_description(&types, &mut self.socket.output);
+        }
+        valid?;
         match columns {
             Some(columns) => messages::row_description(&columns, &[], &mut self.socket.output)?,
             None => messages::no_data(&mut self.socket.output),

@@ -68,20 +68,21 @@ pub(super) fn error(report: &Report, severity: Severity, out: &mut Vec<u8>) {
         position.as_deref(),
         column.map(|(table, _)| table.as_str()),
         column.map(|(_, column)| column.as_str()),
+        place.and_then(|place| place.routine),
     ];
     fields(b'E', word, report.sqlstate.code(), &report.message, optional, out);
 }
 
 /// NoticeResponse.
 pub(super) fn notice(notice: &Notice, out: &mut Vec<u8>) {
-    let optional = [notice.detail.as_deref(), notice.hint.as_deref(), None, None, None, None];
+    let optional = [notice.detail.as_deref(), notice.hint.as_deref(), None, None, None, None, None];
     fields(b'N', notice.severity, notice.sqlstate.code(), &notice.message, optional, out);
 }
 
-fn fields(tag: u8, severity: &str, code: &str, message: &str, optional: [Option<&str>; 6], out: &mut Vec<u8>) {
+fn fields(tag: u8, severity: &str, code: &str, message: &str, optional: [Option<&str>; 7], out: &mut Vec<u8>) {
     let mut writer = Writer::new(tag, out).bytes(b"S").text(severity).bytes(b"V").text(severity).bytes(b"C").text(code);
     writer = writer.bytes(b"M").text(message);
-    for (field, text) in [b"D", b"H", b"W", b"P", b"t", b"c"].into_iter().zip(optional) {
+    for (field, text) in [b"D", b"H", b"W", b"P", b"t", b"c", b"R"].into_iter().zip(optional) {
         if let Some(text) = text {
             writer = writer.bytes(field).text(text);
         }

@@ -332,7 +332,7 @@ fn timezone(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
         let (name, micros) = (names.value(row), source.value(row));
         let zone = match last {
             Some((known, zone)) if known == name => zone,
-            _ => Zone::parse(name)
+            _ => Zone::named(name)
                 .ok_or_else(|| Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized")))?,
         };
         last = Some((name, zone));

@@ -257,7 +257,8 @@ fn meridiem<'a>(micros: i64, rest: &'a str, text: &str) -> Result<(i64, &'a str)
 fn zone_of(text: &str) -> Option<Zone> {
     match zone::parse_offset(text) {
         Some(seconds) => Some(Zone::Fixed(seconds)),
-        None => Zone::parse(text),
+        None if text.starts_with(|c: char| c.is_ascii_alphabetic()) => Zone::named(text),
+        None => None,
     }
 }
 

@@ -134,7 +134,7 @@ fn settings_change_the_forms() {
     let india = OutputSettings { time_zone: "asia/kolkata".into(), ..settings() };
     let instants: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![0]).with_timezone("UTC"));
     assert_eq!(sent_with(instants.clone(), 0, &india), Ok(vec![Some(b"1970-01-01 05:30:00+05:30".to_vec())]));
-    let fixed = OutputSettings { time_zone: "<-03>+03".into(), ..settings() };
+    let fixed = OutputSettings { time_zone: "-03:00".into(), ..settings() };
     assert_eq!(sent_with(instants, 0, &fixed), Ok(vec![Some(b"1969-12-31 21:00:00-03".to_vec())]));
 }
 

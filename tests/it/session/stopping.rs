@@ -64,3 +64,31 @@ async fn a_client_that_leaves_is_forgotten() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_takes_too_long_ends_its_session() {
+    let gateway = TestGateway::start().await;
+    for (before, endless) in [
+        ("SET transaction_timeout = '100ms'", Some("SELECT pg_sleep(60)")),
+        ("SET transaction_timeout = '100ms'; BEGIN", None),
+        ("BEGIN; SET LOCAL transaction_timeout = '100ms'", None),
+        ("SET transaction_timeout = '100ms'; BEGIN; COMMIT AND CHAIN", None),
+    ] {
+        let (client, connection) = tokio_postgres::connect(&gateway.conninfo(), NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute(before).await.unwrap();
+        if let Some(endless) = endless {
+            assert_eq!(code(client.simple_query(endless).await), "25P04");
+        }
+        let end = connection.await.unwrap();
+        if endless.is_none() {
+            assert_eq!(end.unwrap_err().code().map(|code| code.code().to_owned()), Some("25P04".to_owned()), "{before}");
+        }
+    }
+    let client = gateway.connect().await;
+    client.batch_execute("SET transaction_timeout = '1ms'; SET transaction_timeout = 0; SELECT pg_sleep(0.05)").await.unwrap();
+    // Between transactions no time counts.
+    client.batch_execute("SET transaction_timeout = '1min'; BEGIN; COMMIT").await.unwrap();
+    let shown = client.query_one("SHOW transaction_timeout", &[]).await.unwrap();
+    assert_eq!(shown.get::<_, String>(0), "1min");
+}

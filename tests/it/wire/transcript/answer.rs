@@ -185,7 +185,9 @@ fn fields(kind: &str, mut body: Body<'_>) -> String {
     let get = |field: u8| found.iter().find(|(known, _)| *known == field).map(|(_, text)| text.as_str());
     let severity = if get(b'S') == get(b'V') { get(b'V').unwrap_or_default() } else { "severities differ:" };
     let mut text = format!("{kind} {severity} {} {}", get(b'C').unwrap_or_default(), quoted(get(b'M').unwrap_or_default().as_bytes()));
-    for (field, name) in [(b'P', "position"), (b'D', "detail"), (b'W', "where"), (b'H', "hint"), (b't', "table"), (b'c', "column")] {
+    for (field, name) in
+        [(b'P', "position"), (b'D', "detail"), (b'W', "where"), (b'H', "hint"), (b't', "table"), (b'c', "column"), (b'R', "routine")]
+    {
         if let Some(value) = get(field) {
             text.push_str(&format!(" {name}={}", quoted(value.as_bytes())));
         }
@@ -202,7 +204,7 @@ pub(super) fn matches(expected: &str, found: &str) -> bool {
         return false;
     }
     let mut shown = found.to_owned();
-    for name in ["position", "detail", "where", "hint", "table", "column"] {
+    for name in ["position", "detail", "where", "hint", "table", "column", "routine"] {
         if !expected.contains(&format!(" {name}='")) {
             shown = without(&shown, &format!(" {name}='"));
         }
