@@ -9,6 +9,7 @@
 //! - `CREATE TABLE t (a, b) AS …` gets types that are not looked at.
 //! - `BETWEEN SYMMETRIC a AND b` becomes `BETWEEN !! a AND b`, an operator that PostgreSQL has no more; `ASYMMETRIC` says nothing.
 //! - `NATIONAL CHARACTER` is CHARACTER.
+//! - `x::int ARRAY` becomes `x::int[]`.
 //! - Spellings of PostgreSQL's utility statements that have a synonym: `ABORT`, `END`, `SET SESSION x`, `SET TIME ZONE x`.
 
 use datafusion::sql::sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
@@ -92,6 +93,12 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
         } else if are_words(tokens, index, &["BETWEEN", "ASYMMETRIC"]) {
             rewritten.tokens.push(token.clone());
             index += 2;
+        } else if is_word(Some(token), "ARRAY") && ends_cast(tokens, index) {
+            if !matches!(tokens.get(index + 1).map(|token| &token.token), Some(Token::LBracket)) {
+                let span = token.span;
+                rewritten.tokens.extend([Token::LBracket, Token::RBracket].map(|token| TokenWithSpan { token, span }));
+            }
+            index += 1;
         } else if are_words(tokens, index, &["NATIONAL", "CHARACTER"]) || are_words(tokens, index, &["NATIONAL", "CHAR"]) {
             index += 1;
         } else {
@@ -105,6 +112,28 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Rewritten {
         }
     }
     rewritten
+}
+
+/// Whether what ends here is the type of a cast: `::` and a name, with sizes perhaps.
+fn ends_cast(tokens: &[TokenWithSpan], index: usize) -> bool {
+    let mut at = index;
+    let is = |at: usize, wanted: &Token| at > 0 && tokens[at - 1].token == *wanted;
+    if is(at, &Token::RParen) {
+        while at > 0 && !is(at, &Token::LParen) {
+            at -= 1;
+        }
+        at = at.saturating_sub(1);
+    }
+    let two = [["double", "precision"], ["character", "varying"], ["char", "varying"]];
+    let words = if at >= 2 && two.iter().any(|pair| are_words(tokens, at - 2, pair)) { 2 } else { 1 };
+    if at < words || !matches!(tokens[at - 1].token, Token::Word(_)) {
+        return false;
+    }
+    at -= words;
+    if is(at, &Token::Period) {
+        at = at.saturating_sub(2);
+    }
+    is(at, &Token::DoubleColon)
 }
 
 /// `TABLE` begins a query at the start of a statement, a bracket, a set operation, or after what a query follows.

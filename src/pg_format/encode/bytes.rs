@@ -1,5 +1,7 @@
 //! Text, bytea and uuid. Text that stands for jsonb gets jsonb's version byte in binary.
 
+use std::net::IpAddr;
+
 use arrow::array::{Array, ArrayAccessor, AsArray};
 use arrow::datatypes::DataType;
 
@@ -44,6 +46,7 @@ pub(super) fn text<'a>(array: &'a dyn Array, pg_type: PgType, format: Format) ->
             let oid = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
             out.extend_from_slice(&oid.to_be_bytes());
         },
+        (PgType::INET, Format::Binary) => write_address,
         _ => |value, out| out.extend_from_slice(value),
     };
     Ok(match array.data_type() {
@@ -71,6 +74,24 @@ pub(super) fn bytea<'a>(array: &'a dyn Array, pg_type: PgType, format: Format, s
         DataType::FixedSizeBinary(_) => Box::new(Slices { array: array.as_fixed_size_binary(), write }),
         other => return Err(unsupported(other)),
     })
+}
+
+/// An address as inet has it: its family, the bits of its network, whether it is a cidr, its length, its bytes.
+fn write_address(value: &[u8], out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, bits.parse::<u8>().ok()));
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => {
+            out.extend_from_slice(&[2, bits.unwrap_or(32), 0, 4]);
+            out.extend_from_slice(&address.octets());
+        }
+        Ok(IpAddr::V6(address)) => {
+            out.extend_from_slice(&[3, bits.unwrap_or(128), 0, 16]);
+            out.extend_from_slice(&address.octets());
+        }
+        // Only the catalog has values of this type, and they are addresses.
+        Err(_) => {}
+    }
 }
 
 /// `\xdeadbeef`.

@@ -107,6 +107,13 @@ impl ExprPlanner for PostgresOperators {
             }
             _ => None,
         };
+        // More subscripts than dimensions find nothing: how many there are, a parameter's value will say.
+        if matches!(field_access, GetFieldAccess::ListIndex { .. }) && is_element(&expr) {
+            let found = expr.get_type(schema)?;
+            if !found.is_nested() {
+                return Ok(PlannerResult::Planned(Expr::Literal(ScalarValue::try_from(&found)?, None)));
+            }
+        }
         // What the elements are called is the array's to say.
         match (field_access, expr.to_field(schema).ok().and_then(|(_, field)| element(&field))) {
             (GetFieldAccess::ListIndex { key }, Some(element)) => {
@@ -252,4 +259,13 @@ fn array_literal(expression: &Expr, wanted: &DataType) -> Option<Expr> {
 /// The field under the name of a type.
 fn with_name(field: Field, pg_type: PgType) -> Field {
     field.with_metadata([(PG_TYPE_KEY.to_owned(), pg_type.name().to_owned())].into())
+}
+
+/// Whether it is what a subscript of an array has found.
+fn is_element(expression: &Expr) -> bool {
+    match expression {
+        Expr::Cast(cast) => is_element(&cast.expr),
+        Expr::ScalarFunction(function) => function.name() == "array_element",
+        _ => false,
+    }
 }

@@ -33,6 +33,9 @@ impl TypePlanner for PostgresTypes {
             SqlDataType::Time(digits, zone) if !with_zone(zone) => {
                 return Ok(Some(moment(DataType::Time64(TimeUnit::Microsecond), *digits)));
             }
+            SqlDataType::Time(..) => return Err(without_values(PgType::TIMETZ)),
+            SqlDataType::Bit(_) => return Err(without_values(PgType::BIT)),
+            SqlDataType::BitVarying(_) | SqlDataType::VarBit(_) => return Err(without_values(PgType::VARBIT)),
             SqlDataType::Varchar(None) | SqlDataType::CharacterVarying(None) => {
                 return Ok(Some(Arc::new(PgType::VARCHAR.arrow_field(""))));
             }
@@ -47,9 +50,8 @@ impl TypePlanner for PostgresTypes {
                 let one = CharacterLength::IntegerLength { length: 1, unit: None };
                 return characters(PgType::BPCHAR, Some(length.as_ref().unwrap_or(&one))).map(|field| Some(Arc::new(field)));
             }
-            SqlDataType::Array(ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element)) => {
-                return self.array(element);
-            }
+            SqlDataType::Array(ArrayElemTypeDef::SquareBracket(element, size)) => return self.array(element, size.is_some()),
+            SqlDataType::Array(ArrayElemTypeDef::AngleBracket(element)) => return self.array(element, false),
             SqlDataType::Custom(name, modifiers) if is_fixed(name) => {
                 let length = match modifiers.as_slice() {
                     [] if is_named(name, "nchar") => Some(CharacterLength::IntegerLength { length: 1, unit: None }),
@@ -61,7 +63,15 @@ impl TypePlanner for PostgresTypes {
             SqlDataType::Numeric(info) | SqlDataType::Decimal(info) | SqlDataType::Dec(info) => return numeric(info),
             SqlDataType::JSON => return Ok(Some(Arc::new(PgType::JSON.arrow_field("")))),
             SqlDataType::JSONB => return Ok(Some(Arc::new(PgType::JSONB.arrow_field("")))),
-            SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return Ok(self.named(name)),
+            SqlDataType::Custom(name, modifiers) if modifiers.is_empty() => return self.named(name),
+            SqlDataType::Custom(name, modifiers) => {
+                // pg_catalog.varchar(3): the type of the last name, sizes and all.
+                let Some(plain) = last_name(name).and_then(|name| crate::sql::parse_type(&format!("{name}({})", modifiers.join(","))))
+                else {
+                    return Ok(None);
+                };
+                return if matches!(plain, SqlDataType::Custom(..)) { Ok(None) } else { self.plan_type_field(&plain) };
+            }
             SqlDataType::Text | SqlDataType::String(None) => DataType::Utf8,
             SqlDataType::SmallInt(None) | SqlDataType::Int2(None) => DataType::Int16,
             SqlDataType::Int(None) | SqlDataType::Integer(None) | SqlDataType::Int4(None) => DataType::Int32,
@@ -75,8 +85,9 @@ impl TypePlanner for PostgresTypes {
 }
 
 impl PostgresTypes {
-    /// An array of texts with a name or a length of their own, which is the array's to say.
-    fn array(&self, element: &SqlDataType) -> Result<Option<FieldRef>> {
+    /// An array of texts with a name or a length of their own, which is the array's to say. How many elements it has, nothing says: as in
+    /// PostgreSQL a number in the brackets means nothing.
+    fn array(&self, element: &SqlDataType, sized: bool) -> Result<Option<FieldRef>> {
         let (mut element, mut dimensions) = (element, 1_usize);
         while let SqlDataType::Array(ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::AngleBracket(inner)) = element {
             element = inner;
@@ -86,7 +97,7 @@ impl PostgresTypes {
         let Some(element) = self.plan_type_field(element)?.or_else(known) else { return Ok(None) };
         let pg_type = PgType::of(&element);
         let is_named_text = !element.metadata().is_empty() && *element.data_type() == DataType::Utf8;
-        if pg_type.element().is_some() || !(dimensions > 1 || is_named_text) {
+        if pg_type.element().is_some() || !(dimensions > 1 || is_named_text || sized || pg_type == PgType::OID) {
             return Ok(None);
         }
         let list = |of: DataType, _| DataType::List(Arc::new(Field::new("item", of, true)));
@@ -97,23 +108,36 @@ impl PostgresTypes {
     }
 
     /// A type by its catalog name (`oid`, `name`, `pg_catalog.int4`).
-    fn named(&self, name: &ObjectName) -> Option<FieldRef> {
-        let (schema, name) = match name.0.as_slice() {
-            [name] => (None, name.as_ident()?),
-            [schema, name] => (Some(schema.as_ident()?), name.as_ident()?),
-            _ => return None,
-        };
-        if schema.is_some_and(|schema| !schema.value.eq_ignore_ascii_case("pg_catalog")) {
-            return None;
-        }
+    fn named(&self, name: &ObjectName) -> Result<Option<FieldRef>> {
         // Without quotes it is folded, and `char` is another type than "char".
-        let pg_type =
-            if name.quote_style.is_some() { PgType::from_name(&name.value) } else { PgType::from_name(&name.value.to_lowercase()) }?;
+        let Some(pg_type) = last_name(name).and_then(|name| PgType::from_name(&name)) else { return Ok(None) };
         if pg_type == PgType::TIMESTAMPTZ {
-            return Some(Arc::new(bare(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone))))));
+            return Ok(Some(Arc::new(bare(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone)))))));
         }
-        Some(Arc::new(pg_type.arrow_field("")))
+        // What the catalog has of the others are NULLs, and texts that are shown.
+        if !pg_type.has_values() && matches!(pg_type, PgType::INET | PgType::CIDR | PgType::MONEY | PgType::TIMETZ | PgType::XML) {
+            return Err(without_values(pg_type));
+        }
+        Ok(Some(Arc::new(pg_type.arrow_field(""))))
     }
+}
+
+/// The last of the names of a type, folded, if it is one of the catalog's.
+fn last_name(name: &ObjectName) -> Option<String> {
+    let (schema, name) = match name.0.as_slice() {
+        [name] => (None, name.as_ident()?),
+        [schema, name] => (Some(schema.as_ident()?), name.as_ident()?),
+        _ => return None,
+    };
+    if schema.is_some_and(|schema| !schema.value.eq_ignore_ascii_case("pg_catalog")) {
+        return None;
+    }
+    Some(if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() })
+}
+
+/// 0A000: a value of it would be something else.
+fn without_values(pg_type: PgType) -> DataFusionError {
+    external(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("type {pg_type} is not supported")))
 }
 
 /// A type that says nothing more. A field without a name would keep what the operand of a cast was called: `'{}'::jsonb::text` is no jsonb.
