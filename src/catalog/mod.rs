@@ -30,7 +30,9 @@ pub use pg_functions::{
     Builtin, FIELDS_WITH_FRACTION, SEARCHED_CASE, SIMPLE_CASE, aggregate_functions, builtin_functions, byte_concatenation, common_name,
     common_type, contains_all, extract_fraction, json_operator, make_array, moment_and_interval, strpos, text_concatenation, unmatched,
 };
-pub use session_facts::{BackendFacts, Backends, CursorFacts, PreparedFacts, ServerStatistics, SessionFacts, Settings, StatementUse};
+pub use session_facts::{
+    BackendFacts, Backends, CursorFacts, Encryption, PreparedFacts, ServerStatistics, SessionFacts, Settings, StatementUse,
+};
 
 use crate::registry::RegistrySnapshot;
 

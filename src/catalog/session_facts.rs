@@ -107,6 +107,21 @@ pub struct PreparedFacts {
     pub runs: Arc<AtomicU64>,
 }
 
+/// How a connection is encrypted, in OpenSSL's words, which are PostgreSQL's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// `TLSv1.3`.
+    pub version: &'static str,
+    /// `TLS_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    /// Of the cipher's key.
+    pub bits: i32,
+    /// Whom the client's certificate names, if it showed one: `/C=GB/CN=alice`.
+    pub client_name: Option<String>,
+    /// Who says so.
+    pub issuer_name: Option<String>,
+}
+
 /// A row of `pg_stat_activity`. Times are microseconds since 1970.
 #[derive(Debug, Clone, Default)]
 pub struct BackendFacts {
@@ -118,8 +133,8 @@ pub struct BackendFacts {
     pub application_name: String,
     /// The client's address.
     pub client: Option<SocketAddr>,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
+    /// How it is encrypted, if it is.
+    pub encryption: Option<Encryption>,
     /// `active`, `idle`, `idle in transaction`, …
     pub state: &'static str,
     /// The statement that runs, or ran last; none where the asking role may not see it.

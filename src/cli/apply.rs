@@ -80,7 +80,7 @@ pub(super) fn apply_text(mut config: Config, file: &Path, text: &str, dry_run: b
 
 fn startup(project: String) -> Startup {
     let secret = uuid::Uuid::new_v4().as_bytes().to_vec();
-    Startup { user: ROLE.to_owned(), database: project, parameters: Vec::new(), peer: None, process_id: 1, secret, encrypted: false }
+    Startup { user: ROLE.to_owned(), database: project, parameters: Vec::new(), peer: None, process_id: 1, secret, encryption: None }
 }
 
 /// Where each statement begins; anything but definitions is refused.

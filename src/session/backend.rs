@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
+use crate::catalog::Encryption;
 use crate::error::{Report, SqlState};
 use crate::pg_format::{DateOrder, OutputSettings};
 use crate::pg_type::PgType;
@@ -117,8 +118,8 @@ pub struct Startup {
     pub process_id: i32,
     /// What a CancelRequest must present.
     pub secret: Vec<u8>,
-    /// Whether the connection is encrypted.
-    pub encrypted: bool,
+    /// How the connection is encrypted, if it is.
+    pub encryption: Option<Encryption>,
 }
 
 /// How a user proves who it is.

@@ -198,7 +198,7 @@ impl SharedGateway {
             peer,
             process_id: self.0.next_call(),
             secret: uuid::Uuid::new_v4().as_bytes().to_vec(),
-            encrypted: false,
+            encryption: None,
         };
         let mut session = self.open(startup).await?;
         let (interrupt, limit) = (session.interrupt(), session.statement_timeout());

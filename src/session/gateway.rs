@@ -253,7 +253,7 @@ impl Gateway for SharedGateway {
             process_id: startup.process_id,
             user: startup.user.clone(),
             client: startup.peer,
-            encrypted: startup.encrypted,
+            encryption: startup.encryption.clone(),
             state: "idle",
             query: Some(String::new()),
             backend_start: now,

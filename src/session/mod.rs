@@ -40,6 +40,7 @@ mod vars;
 mod work;
 mod yielding;
 
+pub use crate::catalog::Encryption;
 pub use crate::pg_format::{DateOrder, OutputSettings};
 pub use backend::{Authentication, Backend, Gateway, Interrupt, Limits, Startup};
 pub use calls::{Answer, CreatedView, DefinedFeature, LatestFeatures, StoreStatus, ViewDefinition};

@@ -18,6 +18,7 @@
 mod auth;
 mod connection;
 mod copy;
+mod encryption;
 mod error;
 mod extended_query;
 mod frame;

@@ -13,6 +13,7 @@ use pgwire::tokio::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::auth::Channel;
+use super::encryption::encryption_of;
 use super::error::ProtocolError;
 use super::frame::Body;
 use super::rewound::Rewound;
@@ -123,7 +124,7 @@ pub(super) async fn arrive<G: Gateway>(
                 }
                 return match parameters(body, minor) {
                     Ok((mut startup, negotiation)) => {
-                        (startup.peer, startup.process_id, startup.encrypted) = (peer, process_id, encrypted);
+                        (startup.peer, startup.process_id, startup.encryption) = (peer, process_id, channel.encryption.take());
                         startup.secret = secret(minor);
                         Arrival::Newcomer(Box::new(Newcomer { stream, input, channel, startup, negotiation }))
                     }
@@ -148,6 +149,7 @@ async fn handshake(
             let certificate = secured.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             channel.shows_certificate = certificate.is_some();
             channel.client_name = certificate.and_then(|certificate| common_name(certificate.as_ref()));
+            channel.encryption = encryption_of(secured.get_ref().1);
             channel.tls = Some(loaded);
             Some(secured)
         }
@@ -219,7 +221,7 @@ fn parameters(mut body: Body<'_>, minor: u16) -> Result<(Startup, Option<(i32, V
     body.end().map_err(|_| ProtocolError::StartupLayout)?;
     let user = user.filter(|user| !user.is_empty()).ok_or(ProtocolError::NoUser)?;
     let database = database.filter(|database| !database.is_empty()).unwrap_or_else(|| user.clone());
-    let startup = Startup { user, database, parameters, peer: None, process_id: 0, secret: Vec::new(), encrypted: false };
+    let startup = Startup { user, database, parameters, peer: None, process_id: 0, secret: Vec::new(), encryption: None };
     let newest = (3 << 16) | i32::from(minor.min(NEWEST_MINOR));
     let negotiation = (minor > NEWEST_MINOR || !unknown.is_empty()).then_some((newest, unknown));
     Ok((startup, negotiation))

@@ -182,9 +182,18 @@ pub fn pg_stat_activity(definition: &'static Definition, catalog: &Catalog) -> R
 
 /// Whose connection is encrypted.
 pub fn pg_stat_ssl(definition: &'static Definition, catalog: &Catalog) -> Rows {
-    let mut rows = Rows::new(definition, &["pid", "ssl"]);
+    let mut rows = Rows::new(definition, &["pid", "ssl", "version", "cipher", "bits", "client_dn", "issuer_dn"]);
     for facts in backends(catalog) {
-        rows.push(vec![Cell::Int(i64::from(facts.process_id)), Cell::Bool(facts.encrypted)]);
+        let encryption = facts.encryption.as_ref();
+        rows.push(vec![
+            Cell::Int(i64::from(facts.process_id)),
+            Cell::Bool(encryption.is_some()),
+            Cell::optional(encryption.map(|found| found.version)),
+            Cell::optional(encryption.map(|found| found.cipher.as_str())),
+            encryption.map_or(Cell::Null, |found| Cell::Int(i64::from(found.bits))),
+            Cell::optional(encryption.and_then(|found| found.client_name.as_deref())),
+            Cell::optional(encryption.and_then(|found| found.issuer_name.as_deref())),
+        ]);
     }
     rows
 }

@@ -249,7 +249,7 @@ fn sums_narrow_integers(function: &str, arguments: &[Expr], schema: &DFSchema) -
 }
 
 /// The type that a cast of an array to a type of arrays means: one of as many dimensions.
-fn deepened(operand: &Expr, target: &FieldRef, schema: &DFSchema) -> FieldRef {
+pub(super) fn deepened(operand: &Expr, target: &FieldRef, schema: &DFSchema) -> FieldRef {
     let DataType::List(item) = target.data_type() else { return Arc::clone(target) };
     let Ok((_, source)) = operand.to_field(schema) else { return Arc::clone(target) };
     if item.data_type().is_nested() || PgType::of(&source).element().is_none() {

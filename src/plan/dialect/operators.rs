@@ -15,6 +15,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator, ca
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
+use super::coercion::deepened;
 use super::{arithmetic, extract, uuid};
 use crate::catalog::{byte_concatenation, contains_all, json_operator, make_array, strpos, text_concatenation};
 use crate::pg_format::decode::parameter;
@@ -99,6 +100,14 @@ impl ExprPlanner for PostgresOperators {
 
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let RawFieldAccessExpr { expr, field_access } = expr;
+        let expr = match expr {
+            // `($1::int[])[1][2]`: the value has as many dimensions as it has.
+            Expr::Cast(Cast { expr, field }) => {
+                let field = deepened(&expr, &field, schema);
+                Expr::Cast(Cast { expr, field })
+            }
+            other => other,
+        };
         let element = |field: &Field| match field.data_type() {
             DataType::List(item) => {
                 let element = PgType::of(field).element()?;

@@ -12,7 +12,7 @@ use super::messages;
 use super::socket::{FrameError, Socket, Stream};
 use super::tls::LoadedTls;
 use crate::error::{Report, SqlState};
-use crate::session::Authentication;
+use crate::session::{Authentication, Encryption};
 
 /// Codes of Authentication messages.
 const OK: i32 = 0;
@@ -30,6 +30,8 @@ pub(super) struct Channel {
     pub(super) tls: Option<Arc<LoadedTls>>,
     /// Whether the client showed a certificate; if it did, an authority of ours signed it.
     pub(super) shows_certificate: bool,
+    /// How it is encrypted, to be shown.
+    pub(super) encryption: Option<Encryption>,
     /// The common name of the client's certificate.
     pub(super) client_name: Option<String>,
 }

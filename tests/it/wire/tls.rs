@@ -35,8 +35,10 @@ async fn tried(config: &tokio_postgres::Config, connector: MakeRustlsConnect) ->
     };
     let (client, connection) = config.connect(connector).await.map_err(refused)?;
     tokio::spawn(connection);
-    let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.map_err(refused)?;
-    Ok(row.get(0))
+    let row =
+        client.query_one("SELECT ssl, version, cipher, bits FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await.map_err(refused)?;
+    let named = |column: usize, start: &str| row.get::<_, Option<&str>>(column).is_some_and(|text| text.starts_with(start));
+    Ok(row.get(0) && named(1, "TLSv1.") && named(2, "TLS_") && row.get::<_, Option<i32>>(3).is_some_and(|bits| bits >= 128))
 }
 
 #[tokio::test(flavor = "multi_thread")]
