@@ -1,4 +1,4 @@
-//! Whether a value has room in a column of a declared size, asked where the value's place in the client's data is still known.
+//! Whether a value has room in a column, by its declared size or its dimensions, asked where the value's place in the client's data is still known.
 //!
 //! The arrays that are made of many values refuse the same, but cannot say which one it was. Costs a look at the value's length, and
 //! an array of one where that does not tell.
@@ -24,19 +24,30 @@ impl Room {
         if let DataType::Decimal128(..) | DataType::Decimal256(0..NUMERIC_PRECISION, _) = field.data_type() {
             return Some(Self { field: field.clone(), bytes: 0 });
         }
-        let bytes = match (Length::of(field)?, is_list) {
-            (Length::AtMost(length) | Length::Exactly(length), false) => length,
-            (Length::AtMost(_) | Length::Exactly(_), true) => 0,
-            (Length::Bytes(_), _) => return None,
+        let bytes = match Length::of(field) {
+            Some(Length::AtMost(length) | Length::Exactly(length)) => length,
+            // An array may have more dimensions than there is room for.
+            _ if is_list => usize::MAX,
+            _ => return None,
         };
         Some(Self { field: field.clone(), bytes })
     }
 
-    /// 22001 or 22003 for a value that is too large.
+    /// Whether it is a text that fits without a look at its characters, or no text at all.
+    fn is_short(&self, item: &Value) -> bool {
+        match item {
+            Value::Text(text) => text.len() <= self.bytes,
+            Value::Array(_) => false,
+            _ => true,
+        }
+    }
+
+    /// 22001, 22003 or 0A000 for a value that is too large.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Report> {
         match value {
             Value::Null => Ok(()),
             Value::Text(text) if text.len() <= self.bytes => Ok(()),
+            Value::Array(items) if items.iter().all(|item| *item == Value::Null || self.is_short(item)) => Ok(()),
             value => {
                 let array = build(self.field.data_type(), std::slice::from_ref(value))?;
                 characters::assigned(&array, &self.field).map(drop)
