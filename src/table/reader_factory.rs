@@ -252,10 +252,7 @@ impl StorageFileReader {
         if footer.row_groups().iter().any(|group| group.num_rows() < 0 || group.num_columns() == 0) {
             return Err(self.damaged("a row group is impossible".to_owned()));
         }
-        let negative = |chunk: &ColumnChunkMetaData| {
-            chunk.data_page_offset().min(chunk.compressed_size()).min(chunk.dictionary_page_offset().unwrap_or(0)) < 0
-        };
-        if footer.row_groups().iter().flat_map(|group| group.columns()).any(negative) {
+        if footer.row_groups().iter().flat_map(|group| group.columns()).any(is_impossible) {
             return Err(self.damaged("a column chunk is impossible".to_owned()));
         }
         let kept = file.key_value_metadata().into_iter().flatten().filter(|pair| pair.key != ARROW_SCHEMA && pair.key != FILE_URL);
@@ -307,6 +304,11 @@ impl StorageFileReader {
             })
         })
     }
+}
+
+/// Whether a column chunk begins before the file, or has less than no bytes: the engine's reader takes neither for possible, and panics.
+fn is_impossible(chunk: &ColumnChunkMetaData) -> bool {
+    chunk.data_page_offset().min(chunk.compressed_size()).min(chunk.dictionary_page_offset().unwrap_or(0)) < 0
 }
 
 /// Where the last column chunk ends, if the file is small.

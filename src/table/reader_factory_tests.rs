@@ -53,6 +53,17 @@ fn statistics_that_do_not_count_nulls_are_dropped_where_there_may_be_some() {
 }
 
 #[test]
+fn chunks_without_a_place_are_impossible() {
+    let schema = schema();
+    let chunk = |start: i64, dictionary: Option<i64>, size: i64| {
+        let chunk = ColumnChunkMetaData::builder(schema.column(0)).set_data_page_offset(start).set_total_compressed_size(size);
+        is_impossible(&chunk.set_dictionary_page_offset(dictionary).build().unwrap())
+    };
+    assert!(!chunk(4, None, 10) && !chunk(4, Some(0), 0));
+    assert!(chunk(-1, None, 10) && chunk(4, Some(-1), 10) && chunk(4, None, -5));
+}
+
+#[test]
 fn small_files_are_those_whose_chunks_end_early() {
     let schema = schema();
     let footer = |start: i64, size: i64| {

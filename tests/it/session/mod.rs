@@ -2,6 +2,7 @@
 
 mod cursors;
 mod extended;
+mod scans;
 mod stopping;
 mod time_travel;
 mod transactions;
