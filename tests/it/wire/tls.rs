@@ -213,7 +213,10 @@ async fn psql_verifies_the_server_in_full() {
     let alice = format!("user=alice sslcert={} sslkey={}", authority.path("alice.crt").display(), authority.path("alice.key").display());
     let output = psql(format!("host=localhost sslmode=verify-full {alice}")).await;
     let text = told(&output);
-    assert!(output.status.success() && text.contains("SSL connection") && text.contains("|t"), "{text}");
+    assert!(
+        output.status.success() && text.contains("SSL connection") && text.contains("|t|/CN=alice|/CN=an authority of the tests"),
+        "{text}"
+    );
     let output = psql("host=localhost user=alice sslmode=verify-full sslcert=absent".to_owned()).await;
     assert!(told(&output).contains("connection requires a valid client certificate"), "{}", told(&output));
     let output = psql(format!("host=localhost sslmode=disable {alice}")).await;
@@ -225,7 +228,12 @@ async fn psql(gateway: &TestGateway, authority: &Authority, more: String) -> std
     tokio::process::Command::new("psql")
         .args(["-X", "-At", "-v", "ON_ERROR_STOP=1", "-d"])
         .arg(format!("hostaddr=127.0.0.1 port={} dbname=test sslrootcert={} {more}", gateway.address.port(), root.display()))
-        .args(["-c", "\\conninfo", "-c", "SELECT pid = pg_backend_pid(), ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"])
+        .args([
+            "-c",
+            "\\conninfo",
+            "-c",
+            "SELECT pid = pg_backend_pid(), ssl, client_dn, issuer_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        ])
         .env("LC_ALL", "C.UTF-8")
         .output()
         .await
