@@ -412,7 +412,8 @@ fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterato
         })?;
         field = field.with_data_type(DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0)));
     }
-    if typmod > 0 && pg_type.element().unwrap_or(pg_type).category() == 'S' {
+    let is_moment = matches!(pg_type, PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::TIME);
+    if typmod > 0 && pg_type.element().unwrap_or(pg_type).category() == 'S' || typmod >= 0 && is_moment {
         let mut metadata = field.metadata().clone();
         metadata.insert(PG_TYPMOD_KEY.to_owned(), typmod.to_string());
         field = field.with_metadata(metadata);

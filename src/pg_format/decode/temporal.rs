@@ -121,8 +121,10 @@ fn read(text: &str, pg_type: PgType, order: DateOrder) -> Result<Moment, Report>
 
 /// Three numbers, or two and a month's name; and what follows.
 fn read_date(text: &str, order: DateOrder) -> Option<((i64, u32, u32), &str)> {
-    // Only behind a digit is a T the time's: Oct has one of its own.
-    let ends = |(at, c): (usize, char)| c.is_whitespace() || (matches!(c, 'T' | 't') && text[..at].ends_with(|c: char| c.is_ascii_digit()));
+    // Only behind a digit is a T the time's, or a Z the zone's: Oct has one of its own.
+    let ends = |(at, c): (usize, char)| {
+        c.is_whitespace() || (matches!(c, 'T' | 't' | 'Z' | 'z' | '+') && text[..at].ends_with(|c: char| c.is_ascii_digit()))
+    };
     let end = text.char_indices().find(|found| ends(*found)).map_or(text.len(), |(at, _)| at);
     let (word, rest) = text.split_at(end);
     for separator in ['-', '/', '.'] {

@@ -154,14 +154,14 @@ fn rewrite(expression: Expr, schema: &DFSchema, style: Style<'_>) -> Result<Tran
         }
         Expr::Between(Between { expr, negated, low, high }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::Between(Between { expr, negated, low, high }))) };
-            let (expr, own) = as_moments(expr, own, &[&low, &high], schema, style);
+            let (expr, own) = widened(expr, own, &[&low, &high], schema, style)?;
             let low = towards(*low, &own, schema, style)?;
             let high = towards(*high, &own, schema, style)?;
             Ok(Transformed::yes(Expr::Between(Between { expr, negated, low: Box::new(low), high: Box::new(high) })))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let Ok(own) = expr.get_type(schema) else { return Ok(Transformed::no(Expr::InList(InList { expr, list, negated }))) };
-            let (expr, own) = as_moments(expr, own, &list.iter().collect::<Vec<_>>(), schema, style);
+            let (expr, own) = widened(expr, own, &list.iter().collect::<Vec<_>>(), schema, style)?;
             let list = list.into_iter().map(|item| towards(item, &own, schema, style)).collect::<Result<_>>()?;
             Ok(Transformed::yes(in_constants(*expr, list, negated)))
         }
@@ -186,13 +186,17 @@ fn of_one_number(mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Exp
     Transformed::no(Expr::ScalarFunction(call))
 }
 
-/// A date that is compared with moments, as one of them.
-fn as_moments(date: Box<Expr>, own: DataType, others: &[&Expr], schema: &DFSchema, style: Style<'_>) -> (Box<Expr>, DataType) {
-    let moment = |other: &&Expr| other.get_type(schema).ok().filter(|of| matches!(of, DataType::Timestamp(..)));
-    match others.iter().find_map(moment) {
-        Some(moment) if own == DataType::Date32 => (Box::new(as_moment(*date, &moment, style.zone)), moment),
-        _ => (date, own),
-    }
+/// A date that is compared with moments, as one of them; a number that is compared with doubles, as one.
+fn widened(value: Box<Expr>, own: DataType, others: &[&Expr], schema: &DFSchema, style: Style<'_>) -> Result<(Box<Expr>, DataType)> {
+    let wider = |of: &DataType| match own {
+        DataType::Date32 => matches!(of, DataType::Timestamp(..)),
+        _ => own.is_decimal() && of.is_floating(),
+    };
+    Ok(match others.iter().find_map(|other| other.get_type(schema).ok().filter(wider)) {
+        Some(moment @ DataType::Timestamp(..)) => (Box::new(as_moment(*value, &moment, style.zone)), moment),
+        Some(_) => (Box::new(towards(*value, &DataType::Float64, schema, style)?), DataType::Float64),
+        None => (value, own),
+    })
 }
 
 fn distinctly(flag: Expr, op: Operator, from: bool) -> Expr {
