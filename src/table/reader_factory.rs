@@ -39,6 +39,8 @@ use super::schema_evolution::FILE_URL;
 use crate::error::{Report, SqlState};
 use crate::storage::{Located, Storage, StorageError};
 
+/// How a file with an encrypted footer ends.
+const ENCRYPTED: &[u8] = b"PARE";
 /// Bytes that the first request for a footer asks for.
 const FOOTER_PREFETCH: u64 = 64 << 10;
 /// The column chunks of a file that end before this are read by one request.
@@ -194,6 +196,9 @@ impl StorageFileReader {
             let tail = Tail { start, bytes: bytes.clone(), whole: start == 0 };
             self.tails.keep(&self.object, &tail);
             self.tail = Some(tail);
+            if bytes.ends_with(ENCRYPTED) {
+                return Err(TableError::Encrypted { url: self.url.to_string() });
+            }
             let mut reader = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Skip);
             match reader.try_parse_sized(&bytes, size).and_then(|()| reader.finish()) {
                 Ok(footer) => break footer,

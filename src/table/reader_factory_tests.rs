@@ -134,3 +134,15 @@ async fn footer_and_page_index_are_one_request_and_near_chunks_are_another() {
     // The page index once more (it is not kept with its values), and one request for each row group.
     assert_eq!((after.gets - before.gets, after.heads, after.lists), (3, 0, 0));
 }
+
+#[tokio::test]
+async fn an_encrypted_footer_is_refused_as_what_it_is() {
+    use object_store::{ObjectStoreExt, PutPayload};
+
+    let store = Arc::new(object_store::memory::InMemory::new());
+    store.put(&object_store::path::Path::from("f.parquet"), PutPayload::from(b"PARE0123456789\x08\0\0\0PARE".to_vec())).await.unwrap();
+    let storage = Storage::with_store("s3://b", store);
+    let factory = StorageReaderFactory::new(storage, Arc::new(FooterCache::new(1 << 20)), None, false);
+    let error = factory.open("s3://b/f.parquet".into()).unwrap().footer().await.unwrap_err();
+    assert!(matches!(error, TableError::Encrypted { .. }), "{error}");
+}

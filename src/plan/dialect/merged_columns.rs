@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
+    Statement, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use crate::error::{Report, SqlState};
@@ -131,6 +131,8 @@ impl Queries<'_> {
             }
             return Ok(None);
         }
+        let mut named = 0;
+        select.from.iter_mut().for_each(|table| give_names(table, &mut named));
         let Some(schema) = (self.columns)(&select.from, &self.scope)? else { return Ok(None) };
         let mut fields = Fields { schema: &schema, next: 0 };
         let mut all = Vec::new();
@@ -374,6 +376,25 @@ fn kept_by_the_left(from: &TableWithJoins) -> HashMap<String, Ident> {
         alone = None;
     }
     kept
+}
+
+/// Names the relations that have none: functions as PostgreSQL does, queries so that no statement can say it.
+fn give_names(table: &mut TableWithJoins, named: &mut usize) {
+    for relation in std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation)) {
+        let (alias, name) = match relation {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                give_names(table_with_joins, named);
+                continue;
+            }
+            TableFactor::Table { name, alias: alias @ None, args: Some(_), .. }
+            | TableFactor::Function { name, alias: alias @ None, .. } => (alias, name.0.last().and_then(|part| part.as_ident()).cloned()),
+            TableFactor::Derived { alias: alias @ None, .. } => (alias, None),
+            _ => continue,
+        };
+        *named += 1;
+        let name = name.unwrap_or_else(|| quoted(&format!("\u{0}{named}")));
+        *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+    }
 }
 
 fn name_of(relation: &TableFactor) -> Option<Ident> {
