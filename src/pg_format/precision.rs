@@ -11,8 +11,12 @@ use crate::pg_type::PgType;
 
 /// The digits that a field's type keeps, if fewer than all six.
 pub(crate) fn digits(field: &Field) -> Option<u32> {
-    let is_moment = matches!(PgType::of(field), PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::TIME);
-    u32::try_from(PgType::typmod(field)).ok().filter(|digits| is_moment && *digits < 6)
+    u32::try_from(PgType::typmod(field)).ok().filter(|digits| is_moment(PgType::of(field)) && *digits < 6)
+}
+
+/// Whether a type may name the digits of a second that it keeps.
+pub(crate) fn is_moment(pg_type: PgType) -> bool {
+    matches!(pg_type, PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::TIME)
 }
 
 /// The moments with no more digits than the field's type keeps.

@@ -113,7 +113,7 @@ impl Zone {
             Zone::Named(zone) => match zone.offset_from_local_datetime(&within_chrono(local)) {
                 MappedLocalTime::Single(offset) => offset.fix().local_minus_utc(),
                 MappedLocalTime::Ambiguous(_, latest) => latest.fix().local_minus_utc(),
-                MappedLocalTime::None => self.offset_at(local.saturating_sub(86_400_000_000)),
+                MappedLocalTime::None => self.offset_at(local.saturating_sub(DAY_MICROS)),
             },
         };
         local.checked_sub(i64::from(offset) * 1_000_000)

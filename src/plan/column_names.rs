@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Report, SqlState};
+use crate::sql::folded;
 
 /// Separates a name from the number that makes it unique.
 const SEPARATOR: char = '\u{0}';
@@ -202,10 +203,6 @@ fn column(expression: &Expr) -> Option<&Ident> {
         Expr::CompoundIdentifier(parts) => parts.last(),
         _ => None,
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// PostgreSQL's rules for the name of an expression.

@@ -265,11 +265,9 @@ fn texts(message: &str) -> Option<Report> {
     if message.starts_with("negative count not allowed") || message.starts_with("negative substring length not allowed") {
         return Some(Report::new(SqlState::SUBSTRING_ERROR, "negative substring length not allowed"));
     }
-    for (start, end) in [("Unsupported date_trunc granularity: '", "'"), ("Date part '", "' not supported")] {
-        if let Some(unit) = between(message, start, end).filter(|_| message.starts_with(start)) {
-            let text = format!("unit \"{unit}\" not recognized for type timestamp with time zone");
-            return Some(Report::new(SqlState::INVALID_PARAMETER_VALUE, text));
-        }
+    if let Some(unit) = between(message, "Date part '", "' not supported").filter(|_| message.starts_with("Date part '")) {
+        let text = format!("unit \"{unit}\" not recognized for type timestamp with time zone");
+        return Some(Report::new(SqlState::INVALID_PARAMETER_VALUE, text));
     }
     if let Some(name) = between(message, "There is no built-in encoding named '", "'") {
         return Some(Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("unrecognized encoding: \"{name}\"")));

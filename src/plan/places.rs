@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::ast::{
     Statement, TableFactor, Value, Visit, Visitor, WindowType,
 };
 
-use super::refusals::{condition, distinct_on, factors, folded, name_of, start};
+use super::refusals::{condition, distinct_on, factors, name_of, start};
 use crate::error::{Report, SqlState};
-use crate::sql::position_of;
+use crate::sql::{folded, position_of};
 
 /// The report with its place, if the tree tells it.
 pub fn find(report: Report, statement: &Statement, text: &str) -> Report {

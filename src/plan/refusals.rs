@@ -12,11 +12,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::{Report, SqlState};
-use crate::sql::{constraint, position_of};
+use crate::sql::{constraint, folded, position_of};
 
 /// Functions that exist over a window only.
 const OF_WINDOWS: &[&str] =
     &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"];
+/// As many arguments a function may have.
+const MOST_ARGUMENTS: usize = 100;
+/// What looks like a function and is syntax, which takes any number of them.
+const NO_FUNCTIONS: &[&str] = &["coalesce", "greatest", "least"];
 /// Functions that return rows.
 const OF_SETS: &[&str] = &["generate_series", "generate_subscripts", "unnest"];
 
@@ -50,16 +54,26 @@ impl Visitor for Checker<'_> {
             Err(report) => ControlFlow::Break(Box::new(report)),
         }
     }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Box<Report>> {
+        match expression {
+            Expr::Function(function) if has_too_many_arguments(function) => {
+                let message = format!("cannot pass more than {MOST_ARGUMENTS} arguments to a function");
+                ControlFlow::Break(Box::new(Report::new(SqlState::TOO_MANY_ARGUMENTS, message).position(start(function))))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+fn has_too_many_arguments(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    list.args.len() > MOST_ARGUMENTS && name_of(function).is_none_or(|name| !NO_FUNCTIONS.contains(&name.as_str()))
 }
 
 /// Where a part of the tree begins.
 pub(super) fn start(part: &impl Spanned) -> Option<usize> {
     position_of(part.span().start)
-}
-
-/// The identifier as it is meant.
-pub(super) fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// A function's own name.

@@ -10,15 +10,13 @@ use datafusion::sql::sqlparser::ast::{
     Cte, Expr, JoinConstraint, JoinOperator, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, With,
 };
 
+use crate::sql::parse_entity_query;
+
 /// The columns, in order, under the names of their relations. `ctes` are those in scope, the outermost first; `build` plans a statement.
 pub(super) fn of(from: &[TableWithJoins], ctes: &[With], build: &dyn Fn(&Statement) -> Result<LogicalPlan>) -> Result<Option<DFSchema>> {
-    let Ok(mut query) = crate::sql::parse_entity_query("SELECT 1") else { return Ok(None) };
-    let mut tables: Vec<Cte> = Vec::new();
-    for with in ctes {
-        // An inner one hides an outer one of its name.
-        tables.retain(|outer| !with.cte_tables.iter().any(|inner| inner.alias.name.value == outer.alias.name.value));
-        tables.extend(with.cte_tables.iter().cloned());
-    }
+    let Ok(mut query) = parse_entity_query("SELECT 1") else { return Ok(None) };
+    // The engine lets none hide another of its name.
+    let tables: Vec<Cte> = ctes.iter().flat_map(|with| &with.cte_tables).cloned().collect();
     if let Some(last) = ctes.last() {
         query.with = Some(With { recursive: ctes.iter().any(|with| with.recursive), cte_tables: tables, ..last.clone() });
     }

@@ -208,8 +208,8 @@ impl Planner {
         let (schema, table) = match name {
             TableReference::Full { catalog, schema, table } if **catalog != *self.project => {
                 let ident = TableIdent { catalog: catalog.to_string(), schema: schema.to_string(), table: table.to_string() };
-                let zone = settings.state.config_options().execution.time_zone.as_deref().and_then(Zone::parse).unwrap_or(Zone::UTC);
-                let own = version.map(|version| snapshot_ref(version, zone)).transpose()?.unwrap_or(SnapshotRef::Current);
+                let zone = || settings.state.config_options().execution.time_zone.as_deref().and_then(Zone::parse).unwrap_or(Zone::UTC);
+                let own = version.map(|version| snapshot_ref(version, zone())).transpose()?.unwrap_or(SnapshotRef::Current);
                 let snapshot = self.read(&ident, &own, at, settings).await?;
                 return Ok(Found::Table(Arc::new(SnapshotTable::new(snapshot, options)?)));
             }

@@ -24,8 +24,8 @@ mod read_only;
 mod readiness;
 mod response;
 #[allow(clippy::module_inception)]
-mod session;
 mod row_order;
+mod session;
 mod series_order;
 mod setting_values;
 mod short_steps;

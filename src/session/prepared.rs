@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub parameters: Vec<PgType>,
     /// Its result; none if it returns no rows.
     pub columns: Option<Arc<[Column]>>,
-    /// The definitions it was planned on, if they are there still: their number.
+    /// What it was last planned on.
     pub definitions: Definitions,
     /// How often it was run.
     runs: Arc<AtomicU64>,

@@ -1,8 +1,8 @@
-//! A physical rule that keeps the order of `generate_series`.
+//! A physical rule that keeps the order of `generate_series` in statements that read tables too; those that read memory only are
+//! `row_order`'s.
 //!
-//! The engine spreads the rows of any source over its partitions, and they come back in whatever order the partitions take. People expect
-//! a series in its order without asking for it, as PostgreSQL gives it, and there is nothing to gain: making numbers costs less than
-//! handing them on.
+//! The engine spreads the rows of any source over its partitions. Of a series there is nothing to gain by it: making numbers costs less than
+//! handing them on, and whoever joins or limits one expects its order.
 
 use std::sync::Arc;
 

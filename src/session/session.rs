@@ -193,7 +193,7 @@ impl Session {
 
     /// Where its clocks stand.
     pub(super) fn zone(&self) -> Zone {
-        self.vars.lock().get("TimeZone").ok().and_then(Zone::parse).unwrap_or(Zone::UTC)
+        self.vars.lock().zone()
     }
 
     /// Whether one more prepared statement may be.
@@ -220,6 +220,7 @@ impl Session {
     fn end_autocommit(&mut self) {
         if !self.transaction.holds() {
             self.transaction.end();
+            self.transaction_timer = None;
             self.vars.lock().end_transaction();
             self.temp_tables.commit();
         }

@@ -13,15 +13,11 @@ use parking_lot::Mutex;
 use super::response::Notice;
 use super::vars::SessionVars;
 use crate::error::{Report, SqlState};
-
-/// An identifier, folded.
-pub(super) fn ident(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
+use crate::sql::folded;
 
 /// A name of one or more identifiers, each folded.
-pub(super) fn folded(name: &ObjectName) -> String {
-    name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect::<Vec<_>>().join(".")
+pub(super) fn folded_name(name: &ObjectName) -> String {
+    name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect::<Vec<_>>().join(".")
 }
 
 /// A setting's name, which has no case, with its prefix if it has one.
@@ -61,7 +57,7 @@ pub(super) fn set(vars: &mut SessionVars, set: &Set, in_transaction: bool, notic
             }
             set_modes(vars, modes, *session)
         }
-        Set::SetRole { role_name, .. } => assign("role", Some(role_name.as_ref().map_or_else(|| "none".to_owned(), ident)), false),
+        Set::SetRole { role_name, .. } => assign("role", Some(role_name.as_ref().map_or_else(|| "none".to_owned(), folded)), false),
         other => Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{other} is not supported"))),
     }
 }
@@ -120,8 +116,8 @@ fn time_zone(zone: &Expr) -> Result<Option<String>, Report> {
 
 fn word(expression: &Expr) -> Result<String, Report> {
     match expression {
-        Expr::Identifier(name) => Ok(ident(name)),
-        Expr::CompoundIdentifier(parts) => Ok(parts.iter().map(ident).collect::<Vec<_>>().join(".")),
+        Expr::Identifier(name) => Ok(folded(name)),
+        Expr::CompoundIdentifier(parts) => Ok(parts.iter().map(folded).collect::<Vec<_>>().join(".")),
         Expr::Value(literal) => match &literal.value {
             Value::Number(digits, _) => Ok(digits.clone()),
             Value::Boolean(flag) => Ok(if *flag { "on" } else { "off" }.to_owned()),

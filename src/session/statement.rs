@@ -27,7 +27,7 @@ use crate::exec::point_in_time_join::TieCounter;
 use crate::pg_type::PgType;
 use crate::plan::{Parameters, StatementSettings, StopFlag};
 use crate::registry::{HistoryEntry, RegistryChange, RegistrySnapshot};
-use crate::sql::{ObjectKind, Show, Statement, StatementText};
+use crate::sql::{ObjectKind, Show, Statement, StatementText, folded};
 use crate::telemetry::{Phase, StatementLine};
 
 /// A statement about to run.
@@ -78,10 +78,7 @@ impl Session {
     pub(super) fn begin_text(&mut self, text: Arc<str>, kind: Arc<str>) {
         let shown = text.chars().take(SHOWN_QUERY).collect();
         self.running = Some(Running { text, kind, began: Instant::now(), pool: None, plan: None, encoding: Duration::ZERO });
-        if self.transaction_timer.is_none() {
-            let limit = self.vars.lock().time("transaction_timeout");
-            self.transaction_timer = TransactionTimer::start(limit, self.interrupt());
-        }
+        self.time_transaction();
         let now = self.gateway.planner.clock.now_micros();
         let mut activity = self.registration.activity.lock();
         activity.state = "active";
@@ -201,19 +198,15 @@ impl Session {
             SqlStatement::Explain { .. } => self.explain(sql, parsed).await.map(Response::Rows),
             SqlStatement::Set(set) => {
                 settings::set(&mut self.vars.lock(), &set, self.transaction.holds(), &self.notices)?;
-                // A transaction that runs is timed from where it is said so.
-                let limit = self.vars.lock().time("transaction_timeout");
-                if limit.is_none() || self.transaction_timer.is_none() {
-                    self.transaction_timer = TransactionTimer::start(limit, self.interrupt());
-                }
+                self.time_transaction();
                 Ok(done("SET"))
             }
             SqlStatement::Reset(reset) => {
-                let mut vars = self.vars.lock();
                 match reset.reset {
-                    Reset::ALL => vars.reset_all(),
-                    Reset::ConfigurationParameter(name) => vars.set(&settings::name(&name), None, false)?,
+                    Reset::ALL => self.vars.lock().reset_all(),
+                    Reset::ConfigurationParameter(name) => self.vars.lock().set(&settings::name(&name), None, false)?,
                 }
+                self.time_transaction();
                 Ok(done("RESET"))
             }
             SqlStatement::ShowVariable { variable } => {
@@ -252,7 +245,7 @@ impl Session {
                 match savepoint {
                     Some(name) => {
                         self.in_block("ROLLBACK TO SAVEPOINT")?;
-                        let (savepoint, saved) = self.transaction.roll_back_to(&settings::ident(&name))?;
+                        let (savepoint, saved) = self.transaction.roll_back_to(&folded(&name))?;
                         self.cursors.roll_back_to(savepoint);
                         saved.restore(&mut self.vars.lock(), &mut self.temp_tables);
                     }
@@ -270,12 +263,12 @@ impl Session {
             SqlStatement::Savepoint { name } => {
                 self.in_block("SAVEPOINT")?;
                 let vars = self.vars.lock().saved();
-                self.transaction.savepoint(settings::ident(&name), vars, &self.temp_tables)?;
+                self.transaction.savepoint(folded(&name), vars, &self.temp_tables)?;
                 Ok(done("SAVEPOINT"))
             }
             SqlStatement::ReleaseSavepoint { name } => {
                 self.in_block("RELEASE SAVEPOINT")?;
-                let savepoint = self.transaction.release(&settings::ident(&name))?;
+                let savepoint = self.transaction.release(&folded(&name))?;
                 self.cursors.release(savepoint);
                 Ok(done("RELEASE"))
             }
@@ -315,7 +308,7 @@ impl Session {
                 Ok(done("DROP TABLE"))
             }
             SqlStatement::Prepare { name, data_types, statement } => {
-                self.prepare_sql(&settings::ident(&name), &data_types, *statement, parsed).await
+                self.prepare_sql(&folded(&name), &data_types, *statement, parsed).await
             }
             SqlStatement::Execute { name, parameters, .. } => self.execute_sql(name.as_ref(), &parameters, parsed).await,
             // Nobody listens, so everybody has stopped.
@@ -323,7 +316,7 @@ impl Session {
             SqlStatement::Deallocate { name, .. } => {
                 // A statement may be called "all", with quotes.
                 let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
-                let name = settings::ident(&name);
+                let name = folded(&name);
                 if all {
                     self.prepared.clear();
                     return Ok(done("DEALLOCATE ALL"));
@@ -353,7 +346,16 @@ impl Session {
         self.transaction.begin(before, &self.temp_tables);
         self.vars.lock().begin_transaction_with(modes);
         self.registration.activity.lock().xact_start = Some(self.gateway.planner.clock.now_micros());
-        self.transaction_timer = TransactionTimer::start(self.vars.lock().time("transaction_timeout"), self.interrupt());
+        self.transaction_timer = None;
+        self.time_transaction();
+    }
+
+    /// Sees to it that a transaction is timed if it is to be, from where it is said so.
+    fn time_transaction(&mut self) {
+        let limit = self.vars.lock().time("transaction_timeout");
+        if limit.is_none() || self.transaction_timer.is_none() {
+            self.transaction_timer = TransactionTimer::start(limit, self.interrupt());
+        }
     }
 
     fn in_block(&self, statement: &str) -> Result<(), Report> {
@@ -447,14 +449,16 @@ impl Session {
         text: Arc<str>,
         declared: &[Option<PgType>],
     ) -> Result<Prepared, Report> {
+        // Before anything is planned on them.
+        let definitions = self.definitions();
         let Some(statement) = statement else {
-            return Ok(Prepared::new(None, text, Vec::new(), None, self.definitions()));
+            return Ok(Prepared::new(None, text, Vec::new(), None, definitions));
         };
         if self.transaction.is_failed() && !ends_transaction(&statement) {
             return Err(failed_transaction());
         }
         let (parameters, columns) = self.shape(&statement, &text, declared).await?;
-        Ok(Prepared::new(Some(statement), text, parameters, columns, self.definitions()))
+        Ok(Prepared::new(Some(statement), text, parameters, columns, definitions))
     }
 
     /// What plans depend on now.

@@ -14,14 +14,15 @@ use datafusion::sql::sqlparser::ast::{
 use super::assignment::{self, cast};
 use super::response::Response;
 use super::session::Session;
-use super::settings::{folded, ident};
+use super::settings::folded_name;
 use super::statement::{Parsed, done};
 use super::temp_tables::OnCommit;
 use crate::error::{Notice, Report, SqlState, null_in_column};
+use crate::pg_format::precision;
 use crate::pg_format::zone::Zone;
 use crate::pg_type::{PG_TYPMOD_KEY, PgType};
 use crate::plan::{self, Parameters};
-use crate::sql::{Statement, StatementText, position_of};
+use crate::sql::{Statement, StatementText, folded, position_of};
 
 /// Columns of one temporary table at the most, as in PostgreSQL.
 const MAX_COLUMNS: usize = 1600;
@@ -51,7 +52,7 @@ pub(super) fn unsupported(statement: &SqlStatement) -> Report {
 impl Session {
     /// The temporary table that a statement writes to.
     pub(super) fn temp_table_name(&self, name: &ObjectName, statement: &str) -> Result<String, Report> {
-        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect();
+        let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
         match parts.as_slice() {
             [schema, table] if schema == "pg_temp" => self.temp_tables.get(table).map(|_| table.clone()),
             [table] if self.temp_tables.contains(table) => Ok(table.clone()),
@@ -76,7 +77,7 @@ impl Session {
 
     /// `CREATE TEMP TABLE … [AS …]`.
     pub(super) async fn create_temp_table(&mut self, create: CreateTable, parsed: &Parsed) -> Result<Response, Report> {
-        let parts: Vec<String> = create.name.0.iter().filter_map(|part| part.as_ident()).map(ident).collect();
+        let parts: Vec<String> = create.name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect();
         let in_temp = parts.len() == 2 && parts[0] == "pg_temp";
         let name = match parts.as_slice() {
             [name] => name.clone(),
@@ -124,7 +125,7 @@ impl Session {
                 let field = field.as_ref().clone().with_nullable(true);
                 let field = if field.data_type() == &DataType::Null { field.with_data_type(DataType::Utf8) } else { field };
                 match create.columns.get(index) {
-                    Some(column) => field.with_name(ident(&column.name)),
+                    Some(column) => field.with_name(folded(&column.name)),
                     None => field,
                 }
             })
@@ -148,11 +149,11 @@ impl Session {
         match self.temp_table_name(name, "DROP TABLE") {
             Ok(table) => Ok(Some(table)),
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE && if_exists => {
-                self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", folded(name))));
+                self.notices.lock().push(Notice::plain(format!("table \"{}\" does not exist, skipping", folded_name(name))));
                 Ok(None)
             }
             Err(report) if report.sqlstate == SqlState::UNDEFINED_TABLE => {
-                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", folded(name))))
+                Err(Report::new(SqlState::UNDEFINED_TABLE, format!("table \"{}\" does not exist", folded_name(name))))
             }
             Err(report) => Err(report.hint("DROP FEATURE VIEW drops a feature view.")),
         }
@@ -178,7 +179,7 @@ impl Session {
             _ => report,
         })?;
         let schema = Arc::clone(&self.temp_tables.get(&table)?.schema);
-        let names: Vec<String> = insert.columns.iter().map(folded).collect();
+        let names: Vec<String> = insert.columns.iter().map(folded_name).collect();
         let columns = target_columns(&table, &schema, &names).map_err(|report| {
             // Of a column that stands twice, the second is too many.
             let wrong = names.iter().rposition(|name| report.message.starts_with(&format!("column \"{name}\" ")));
@@ -276,7 +277,7 @@ impl Session {
 
     /// `EXECUTE name (values)`.
     pub(super) async fn execute_sql(&mut self, name: Option<&ObjectName>, values: &[Expr], parsed: &Parsed) -> Result<Response, Report> {
-        let name = name.map(folded).unwrap_or_default();
+        let name = name.map(folded_name).unwrap_or_default();
         let prepared =
             self.prepared.get(&name).cloned().ok_or_else(|| {
                 Report::new(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
@@ -395,7 +396,7 @@ pub(super) fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) 
 
 /// A column of `CREATE TEMP TABLE`.
 fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
-    let name = ident(name);
+    let name = folded(name);
     let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| unknown_type(data_type))?;
     if pg_type.is_pseudo() {
         return Err(Report::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{name}\" has pseudo-type {pg_type}")));
@@ -412,8 +413,7 @@ fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterato
         })?;
         field = field.with_data_type(DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(0)));
     }
-    let is_moment = matches!(pg_type, PgType::TIMESTAMP | PgType::TIMESTAMPTZ | PgType::TIME);
-    if typmod > 0 && pg_type.element().unwrap_or(pg_type).category() == 'S' || typmod >= 0 && is_moment {
+    if typmod > 0 && pg_type.element().unwrap_or(pg_type).category() == 'S' || typmod >= 0 && precision::is_moment(pg_type) {
         let mut metadata = field.metadata().clone();
         metadata.insert(PG_TYPMOD_KEY.to_owned(), typmod.to_string());
         field = field.with_metadata(metadata);

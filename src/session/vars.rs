@@ -270,10 +270,14 @@ impl SessionVars {
         find(name).map_or(name, |found| found.name)
     }
 
+    /// The time zone. The setting is what is shown of it, which the engine may not read, or read otherwise.
+    pub(crate) fn zone(&self) -> Zone {
+        self.get("TimeZone").ok().and_then(Zone::of_setting).map_or(Zone::UTC, |(zone, _)| zone)
+    }
+
     /// The time zone, as the engine calls it.
     pub fn time_zone(&self) -> String {
-        let zone = self.get("TimeZone").ok().and_then(Zone::of_setting);
-        zone.map_or_else(|| "UTC".to_owned(), |(zone, _)| zone.engine_name())
+        self.zone().engine_name()
     }
 
     /// A time setting; none if it is 0.

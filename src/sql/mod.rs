@@ -17,6 +17,7 @@ mod rewrite;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trees;
 
 pub use ast::{
     CreateEntity, CreateFeatureView, Describe, Drop, EntityRef, FeatureDefinition, Ident, Interval, KeyDefinition, ObjectKind, PinClause,
@@ -26,7 +27,8 @@ pub use constants::{without_constants, without_passwords};
 pub use copy::{CopyOption, CopySource, CopyStatement, CopyValue};
 pub use cursors::{ALL_ROWS, CursorStatement, DeclareCursor, Direction};
 pub use error::SqlError;
-pub use parser::{constraint, parse, parse_entity_query, parse_type};
+pub use parser::{parse, parse_entity_query, parse_type};
 pub use tokens::{STACK_SIZE, position_of};
+pub use trees::{constraint, constraint_mut, folded};
 
 pub use crate::spelling::{interval, quote_ident, quote_literal};

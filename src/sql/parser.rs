@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self as sqlparser_ast, JoinConstraint, JoinOperator, Spanned, TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
+    self as sqlparser_ast, JoinConstraint, Spanned, TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -16,6 +16,7 @@ use super::definitions::{self, Cursor};
 use super::dialect::FeatgresDialect;
 use super::rewrite::{are_words, is_word, rewrite};
 use super::tokens::{StatementTokens, Tokens};
+use super::trees::constraint;
 use super::{SqlError, Statement, StatementText};
 
 /// How deep sqlparser may recurse; it grows its stack as needed.
@@ -178,20 +179,6 @@ fn parse_statement(statement: &StatementTokens<'_>) -> Result<Statement, SqlErro
     cursor.expect_end()?;
     finish(&cursor, &mut tree)?;
     Ok(Statement::Sql(Box::new(tree)))
-}
-
-/// What a join joins by.
-pub fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
-    }
 }
 
 /// A query as the planner takes it, wherever it stood: no join lacks its condition, and versions have their names.

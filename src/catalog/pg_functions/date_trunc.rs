@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result as EngineResult, ScalarValue};
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -129,7 +128,14 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> EngineResult<Vec<DataType>> {
-        let [unit, source] = arguments else { return Err(super::unknown(NAME, arguments)) };
+        let (unit, source, zone) = match arguments {
+            [unit, source] => (unit, source, None),
+            // In a zone of its own it takes instants only.
+            [unit, DataType::Timestamp(_, None), zone] => (unit, &DataType::Null, Some(zone)),
+            [unit, source, zone] => (unit, source, Some(zone)),
+            _ => return Err(super::unknown(NAME, arguments)),
+        };
+        let is_text = |of: &DataType| matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
         let source = match source {
             DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
             // PostgreSQL prefers the instant to the timestamp.
@@ -137,10 +143,10 @@ impl ScalarUDFImpl for DateTrunc {
             DataType::Interval(_) | DataType::Duration(_) | DataType::Time64(_) | DataType::Time32(_) => INTERVAL,
             _ => return Err(super::unknown(NAME, arguments)),
         };
-        match unit {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => Ok(vec![DataType::Utf8, source]),
-            _ => Err(super::unknown(NAME, arguments)),
+        if !is_text(unit) || !zone.is_none_or(is_text) {
+            return Err(super::unknown(NAME, arguments));
         }
+        Ok([DataType::Utf8, source].into_iter().chain(zone.map(|_| DataType::Utf8)).collect())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> EngineResult<DataType> {
@@ -148,10 +154,7 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
-        let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let arrays = call.args.iter().map(|argument| argument.to_array(if constant { 1 } else { call.number_rows }));
-        let answer = truncated(&arrays.collect::<EngineResult<Vec<_>>>()?).map_err(|report| DataFusionError::External(Box::new(report)))?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(answer) })
+        super::answer(&call, |arguments, _| truncated(arguments))
     }
 
     fn preimage(&self, arguments: &[Expr], answer: &Expr, context: &SimplifyContext) -> EngineResult<PreimageResult> {
@@ -177,7 +180,9 @@ impl ScalarUDFImpl for DateTrunc {
 }
 
 fn truncated(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
-    let [units, source] = arguments else { return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "date_trunc takes two values")) };
+    let [units, source, zones @ ..] = arguments else {
+        return Err(Report::new(SqlState::UNDEFINED_FUNCTION, "date_trunc takes a unit and a moment"));
+    };
     let units = units.as_string::<i32>();
     let name = crate::pg_type::PgType::of_data_type(source.data_type());
     let mut known: Option<(&str, Unit)> = None;
@@ -208,17 +213,26 @@ fn truncated(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
         }
         return Ok(Arc::new(PrimitiveArray::<IntervalMonthDayNanoType>::from(answers)));
     }
-    let zone = match source.data_type() {
+    let own = match source.data_type() {
         DataType::Timestamp(_, Some(zone)) => Zone::parse(zone).unwrap_or(Zone::UTC),
         _ => Zone::UTC,
+    };
+    let zones = zones.first().map(|zones| zones.as_string::<i32>());
+    let zone = |row: usize| -> Result<Option<Zone>, Report> {
+        let Some(zones) = zones else { return Ok(Some(own)) };
+        if zones.is_null(row) {
+            return Ok(None);
+        }
+        let unknown = || Report::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{}\" not recognized", zones.value(row)));
+        Zone::parse(zones.value(row)).map(Some).ok_or_else(unknown)
     };
     let out_of_range = || Report::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range");
     let moments = source.as_primitive::<TimestampMicrosecondType>();
     let mut answers = Vec::with_capacity(moments.len());
     for (row, micros) in moments.iter().enumerate() {
-        answers.push(match (unit(row)?, micros) {
-            (Some(_), Some(infinite @ (i64::MAX | i64::MIN))) => Some(infinite),
-            (Some((_, unit)), Some(micros)) => Some(start(unit, micros, zone).ok_or_else(out_of_range)?),
+        answers.push(match (unit(row)?, micros, zone(row)?) {
+            (Some(_), Some(infinite @ (i64::MAX | i64::MIN)), Some(_)) => Some(infinite),
+            (Some((_, unit)), Some(micros), Some(zone)) => Some(start(unit, micros, zone).ok_or_else(out_of_range)?),
             _ => None,
         });
     }

@@ -10,13 +10,12 @@ use arrow::datatypes::{
 use datafusion::logical_expr::{Expr, ScalarUDF, lit};
 
 use super::Builtin;
-use crate::civil;
+use crate::civil::{self, DAY_MICROS};
 use crate::error::{Report, SqlState};
 use crate::pg_format::zone::Zone;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
-const DAY_MICROS: i64 = 86_400_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 /// Digits of a numeric that holds any number of microseconds since 1970.
 const FRACTION_PRECISION: u8 = 24;

@@ -1,7 +1,7 @@
 //! PostgreSQL's functions that the engine lacks or answers otherwise: templates (`to_char`, `to_date`), ages, parts of a second, types.
 //!
-//! Each is a plain function from arrays to an array behind one adapter, [`Builtin`]; arguments are brought to the types that it
-//! names before it sees them.
+//! Most are plain functions from arrays to an array behind one of two adapters: [`Builtin`], which brings arguments to the types that it
+//! names, and `shown::Shown`, which takes any and writes them. Those that tell the optimizer more about themselves stand alone.
 
 mod aggregates;
 mod as_type;
@@ -130,12 +130,20 @@ impl ScalarUDFImpl for Builtin {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { arguments.number_rows };
-        let arrays = arguments.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        let answer = (self.body)(&arrays).map_err(|report| DataFusionError::External(Box::new(report)))?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(answer) })
+        answer(&arguments, |arrays, _| (self.body)(arrays))
     }
+}
+
+/// What a call makes of its arguments as arrays of so many rows; of constants alone it is one.
+fn answer(
+    call: &ScalarFunctionArgs,
+    body: impl FnOnce(&[ArrayRef], usize) -> std::result::Result<ArrayRef, Report>,
+) -> Result<ColumnarValue> {
+    let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+    let rows = if constant { 1 } else { call.number_rows };
+    let arrays = call.args.iter().map(|argument| argument.to_array(rows)).collect::<Result<Vec<_>>>()?;
+    let answer = body(&arrays, rows).map_err(|report| DataFusionError::External(Box::new(report)))?;
+    Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(answer) })
 }
 
 /// All of them.

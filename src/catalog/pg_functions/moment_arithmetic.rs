@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result as EngineResult, ScalarValue};
+use datafusion::common::Result as EngineResult;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast};
 
@@ -49,11 +49,7 @@ impl ScalarUDFImpl for Later {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
-        let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let arrays = call.args.iter().map(|argument| argument.to_array(if constant { 1 } else { call.number_rows }));
-        let answer =
-            self.later(&arrays.collect::<EngineResult<Vec<_>>>()?).map_err(|report| DataFusionError::External(Box::new(report)))?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(answer) })
+        super::answer(&call, |arguments, _| self.later(arguments))
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, IntervalMonthDayNano, I
 use datafusion::logical_expr::ScalarUDF;
 
 use super::Builtin;
+use crate::civil::DAY_MICROS;
 use crate::error::{Report, SqlState};
 
 type Types = Option<(Vec<DataType>, DataType)>;
@@ -76,7 +77,7 @@ fn make_time(arguments: &[ArrayRef]) -> Result<ArrayRef, Report> {
         let [hour, minute] = parts[..] else { return Ok(None) };
         if (0..=24).contains(&hour) && (0..=59).contains(&minute) && (0.0..=60.0).contains(&seconds) {
             let micros = (hour * 3600 + minute * 60) * 1_000_000 + (seconds * 1e6).round() as i64;
-            if micros <= 86_400_000_000 {
+            if micros <= DAY_MICROS {
                 return Ok(Some(micros));
             }
         }

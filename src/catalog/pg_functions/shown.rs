@@ -1,6 +1,6 @@
 //! Functions that write values of any type: as text ([`super::concatenation`], [`super::formatting`]) or as JSON ([`super::json_making`]).
 //!
-//! A value looks as the client that asks would be sent it, so the function is given each argument's field (a uuid or a jsonb is no more than
+//! A value looks as a client would be sent it that has set nothing but a time zone, so the function is given each argument's field (a uuid or a jsonb is no more than
 //! bytes or text without it) and the session's time zone, whatever zone the argument's own type names.
 
 use std::hash::{Hash, Hasher};
@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result as EngineResult, ScalarValue};
-use datafusion::error::DataFusionError;
+use datafusion::common::Result as EngineResult;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::error::Report;
@@ -109,13 +108,11 @@ impl ScalarUDFImpl for Shown {
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
-        let constant = call.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
-        let rows = if constant { 1 } else { call.number_rows };
-        let arrays = call.args.iter().map(|argument| argument.to_array(rows)).collect::<EngineResult<Vec<_>>>()?;
-        let time_zone = call.config_options.execution.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
-        let settings = OutputSettings { time_zone, extra_float_digits: 1, bytea_escape: false };
-        let arguments = Arguments { name: self.name, answer: self.answer, arrays: &arrays, fields: &call.arg_fields, rows, settings };
-        let answer = (self.body)(&arguments).map_err(|report| DataFusionError::External(Box::new(report)))?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&answer, 0)?) } else { ColumnarValue::Array(Arc::new(answer)) })
+        super::answer(&call, |arrays, rows| {
+            let time_zone = call.config_options.execution.time_zone.clone().unwrap_or_else(|| "UTC".to_owned());
+            let settings = OutputSettings { time_zone, extra_float_digits: 1, bytea_escape: false };
+            let arguments = Arguments { name: self.name, answer: self.answer, arrays, fields: &call.arg_fields, rows, settings };
+            (self.body)(&arguments).map(|texts| Arc::new(texts) as ArrayRef)
+        })
     }
 }

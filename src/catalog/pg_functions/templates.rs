@@ -14,11 +14,10 @@ use datafusion::logical_expr::ScalarUDF;
 use super::Builtin;
 use super::number_template::NumberTemplate;
 use super::time_template::{Moment, TimeTemplate};
+use crate::civil::DAY_MICROS;
 use crate::error::{Report, SqlState};
 use crate::pg_format::zone::Zone;
 use crate::pg_type::PgType;
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![

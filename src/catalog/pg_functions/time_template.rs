@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::civil;
+use crate::civil::{self, DAY_MICROS};
 use crate::error::{Report, SqlState};
 
 const MONTHS: [&str; 12] =
@@ -20,7 +20,6 @@ const PATTERNS: [&str; 49] = [
     "RM", "SSSSS", "SSSS", "SS", "TM", "TZH", "TZM", "TZ", "US",
 ];
 const MORE_PATTERNS: [&str; 7] = ["WW", "W", "Y,YYY", "YYYY", "YYY", "YY", "Y"];
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,14 +15,16 @@ pub(crate) struct Room {
     field: Field,
     /// Bytes of text that fit whatever they are.
     bytes: usize,
+    /// Digits before a number's point.
+    digits: i32,
 }
 
 impl Room {
     /// That of a field, if values may be too large for it.
     pub(crate) fn of(field: &Field) -> Option<Self> {
         let is_list = PgType::of(field).element().is_some();
-        if let DataType::Decimal128(..) | DataType::Decimal256(0..NUMERIC_PRECISION, _) = field.data_type() {
-            return Some(Self { field: field.clone(), bytes: 0 });
+        if let DataType::Decimal128(precision, scale) | DataType::Decimal256(precision @ 0..NUMERIC_PRECISION, scale) = field.data_type() {
+            return Some(Self { field: field.clone(), bytes: 0, digits: i32::from(*precision) - i32::from(*scale) });
         }
         let bytes = match Length::of(field) {
             Some(Length::AtMost(length) | Length::Exactly(length)) => length,
@@ -30,13 +32,18 @@ impl Room {
             _ if is_list => usize::MAX,
             _ => return None,
         };
-        Some(Self { field: field.clone(), bytes })
+        Some(Self { field: field.clone(), bytes, digits: i32::MAX })
     }
 
-    /// Whether it is a text that fits without a look at its characters, or no text at all.
+    /// Whether it is seen at once that it fits: a text by its bytes, a number by its bits.
     fn is_short(&self, item: &Value) -> bool {
         match item {
             Value::Text(text) => text.len() <= self.bytes,
+            // A bit is less than 78/256 of a digit; one digit is for what rounding carries.
+            Value::Decimal(digits, scale) => {
+                let bits = 256 - digits.wrapping_abs().leading_zeros() as i32;
+                bits * 78 / 256 + 1 - i32::from(*scale) < self.digits
+            }
             Value::Array(_) => false,
             _ => true,
         }
@@ -45,9 +52,8 @@ impl Room {
     /// 22001, 22003 or 0A000 for a value that is too large.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Report> {
         match value {
-            Value::Null => Ok(()),
-            Value::Text(text) if text.len() <= self.bytes => Ok(()),
-            Value::Array(items) if items.iter().all(|item| *item == Value::Null || self.is_short(item)) => Ok(()),
+            Value::Array(items) if items.iter().all(|item| self.is_short(item)) => Ok(()),
+            value if self.is_short(value) => Ok(()),
             value => {
                 let array = build(self.field.data_type(), std::slice::from_ref(value))?;
                 characters::assigned(&array, &self.field).map(drop)

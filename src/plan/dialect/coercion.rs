@@ -17,8 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 
-use super::operators::as_moment;
-use super::operators::{adapt, as_instant};
+use super::operators::{adapt, as_instant, as_moment};
 use super::style::Style;
 use super::{blanks, cases, casts, common_types, intervals, nested_order, similar, uuid, windows};
 use crate::catalog::{SEARCHED_CASE, SIMPLE_CASE, common_type, unmatched};
@@ -387,9 +386,10 @@ fn here(mut call: ScalarFunction, schema: &DFSchema, style: Style<'_>) -> Result
     Ok(Transformed::yes(if truncated { datafusion::logical_expr::cast(call, stored) } else { call }))
 }
 
-/// Whether it is `date_trunc` of a date, which takes it for an instant.
+/// Whether it is `date_trunc` of a date, or of a timestamp in a zone, which it takes for instants.
 fn truncates_days(call: &ScalarFunction, schema: &DFSchema) -> bool {
-    call.func.name() == "date_trunc" && call.args.get(1).is_some_and(|day| day.get_type(schema).is_ok_and(|of| of == DataType::Date32))
+    let is_clock = |of: DataType| of == DataType::Date32 || call.args.len() == 3 && matches!(of, DataType::Timestamp(_, None));
+    call.func.name() == "date_trunc" && call.args.get(1).is_some_and(|day| day.get_type(schema).is_ok_and(is_clock))
 }
 
 fn of_midnights(mut call: ScalarFunction, zone: &str) -> Expr {

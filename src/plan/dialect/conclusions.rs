@@ -17,7 +17,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use super::float_order::one_zero;
 use super::hidden::{hide, is_hidden};
 
-/// Hides one of two lists of the same expression from the other. Runs before the engine's rules.
+/// Hides one of two lists of the same expression from the other where the engine would intersect them. Runs before its rules.
 #[derive(Debug, Default)]
 pub struct ListsKeepNulls;
 
@@ -41,11 +41,22 @@ impl OptimizerRule for ListsKeepNulls {
 fn apart(expression: Expr) -> Transformed<Expr> {
     match expression {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right })
-            if listed(&left).zip(listed(&right)).is_some_and(|(left, right)| is_same(left, right)) =>
+            if !(is_negated(&left) == is_negated(&right) && is_negated(&left) == (op == Operator::And))
+                && listed(&left).zip(listed(&right)).is_some_and(|(left, right)| is_same(left, right)) =>
         {
             Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(left, op, Box::new(with_hidden(*right)))))
         }
         other => Transformed::no(other),
+    }
+}
+
+/// Whether it says what is not in a list. Two of these joined by AND, and two of the others joined by OR, are one list of all values, of
+/// which the engine is right.
+fn is_negated(condition: &Expr) -> bool {
+    match condition {
+        Expr::InList(InList { negated, .. }) => *negated,
+        Expr::Not(inner) => !is_negated(inner),
+        _ => false,
     }
 }
 

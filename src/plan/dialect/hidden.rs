@@ -1,7 +1,7 @@
 //! `as_it_is(x)`: a value that the engine's optimizer knows nothing of.
 //!
 //! It is wrapped around what the engine would conclude something wrong from ([`super::conclusions`]). It costs nothing when it runs, and as
-//! much as the conclusion was worth while planning.
+//! much as the conclusion was worth while planning. `as_type`, which does as little, is taken away by the optimizer; this one stays.
 
 use std::sync::{Arc, LazyLock};
 

@@ -19,8 +19,10 @@ use datafusion::sql::sqlparser::ast::{
     Statement, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
+use super::rows::binary;
 use crate::error::{Report, SqlState};
 use crate::plan::context::external;
+use crate::sql::{constraint, constraint_mut, folded};
 
 /// Finds the columns of relations, given the CTEs in scope.
 pub(in crate::plan) type Columns<'a> = dyn Fn(&[TableWithJoins], &[With]) -> Result<Option<DFSchema>> + 'a;
@@ -35,7 +37,8 @@ pub(in crate::plan) fn rewrite(statement: &mut Statement, columns: &Columns<'_>)
 
 struct Queries<'a> {
     columns: &'a Columns<'a>,
-    /// The CTEs of the queries around.
+    /// The CTEs of the queries around, as far as they can be seen. While a query is visited they are here and not in it, so that none is
+    /// visited twice.
     scope: Vec<With>,
 }
 
@@ -43,16 +46,18 @@ impl VisitorMut for Queries<'_> {
     type Break = DataFusionError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        if let Some(mut with) = query.with.take() {
-            // What refers to them needs their columns as they will be.
-            for index in 0..with.cte_tables.len() {
-                let visible = if with.recursive { with.cte_tables.len() } else { index };
-                self.scope.push(With { cte_tables: with.cte_tables[..visible].to_vec(), ..with.clone() });
-                with.cte_tables[index].query.visit(self)?;
-                self.scope.pop();
+        let Some(with) = &mut query.with else { return ControlFlow::Continue(()) };
+        let tables = std::mem::take(&mut with.cte_tables);
+        // What refers to a table needs its columns as they will be; but to itself, and to those that follow, a recursive one does.
+        let seen = if with.recursive { tables.clone() } else { Vec::new() };
+        self.scope.push(With { cte_tables: seen, ..with.clone() });
+        for (index, mut table) in tables.into_iter().enumerate() {
+            table.query.visit(self)?;
+            let Some(scope) = self.scope.last_mut() else { break };
+            match scope.cte_tables.get_mut(index) {
+                Some(before) => *before = table,
+                None => scope.cte_tables.push(table),
             }
-            self.scope.push(with.clone());
-            query.with = Some(with);
         }
         ControlFlow::Continue(())
     }
@@ -76,8 +81,10 @@ impl VisitorMut for Queries<'_> {
                 }
             }
         }
-        if query.with.is_some() {
-            self.scope.pop();
+        if let Some(with) = &mut query.with
+            && let Some(scope) = self.scope.pop()
+        {
+            with.cte_tables = scope.cte_tables;
         }
         ControlFlow::Continue(())
     }
@@ -198,10 +205,6 @@ fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
 
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
-
 /// Whether a clause merges columns.
 fn merges(from: &[TableWithJoins]) -> bool {
     from.iter().any(|table| {
@@ -212,7 +215,7 @@ fn merges(from: &[TableWithJoins]) -> bool {
         nested(&table.relation)
             || table.joins.iter().any(|join| {
                 nested(&join.relation)
-                    || matches!(crate::sql::constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
+                    || matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
             })
     })
 }
@@ -220,7 +223,7 @@ fn merges(from: &[TableWithJoins]) -> bool {
 /// Whether it has a join that needs more than the left side's value, or whose columns are not on the tree.
 fn keeps_the_right(table: &TableWithJoins) -> bool {
     let nested = |relation: &TableFactor| matches!(relation, TableFactor::NestedJoin { .. });
-    let natural = |operator: &JoinOperator| matches!(crate::sql::constraint(operator), Some(JoinConstraint::Natural));
+    let natural = |operator: &JoinOperator| matches!(constraint(operator), Some(JoinConstraint::Natural));
     nested(&table.relation)
         || table.joins.iter().any(|join| nested(&join.relation) || natural(&join.join_operator) || side(&join.join_operator) != Side::Left)
 }
@@ -254,8 +257,8 @@ impl Fields<'_> {
         for join in &mut table.joins {
             let right = self.of_relation(&mut join.relation)?;
             let side = side(&join.join_operator);
-            let constraint = constraint_of(&mut join.join_operator);
-            let names: Vec<String> = match constraint.as_deref() {
+            let written = constraint_mut(&mut join.join_operator);
+            let names: Vec<String> = match written.as_deref() {
                 Some(JoinConstraint::Using(names)) => names.iter().filter_map(|name| name.0.last()?.as_ident()).map(folded).collect(),
                 Some(JoinConstraint::Natural) => {
                     left.iter().map(|column| column.name.clone()).filter(|name| right.iter().any(|column| column.name == *name)).collect()
@@ -264,9 +267,9 @@ impl Fields<'_> {
             };
             let pair = |name: &String| Ok((value(&left, name, "left")?, value(&right, name, "right")?));
             let pairs: Vec<(Expr, Expr)> = names.iter().map(pair).collect::<Result<_>>()?;
-            if let (Some(constraint), false) = (constraint, names.is_empty()) {
+            if let (Some(written), false) = (written, names.is_empty()) {
                 let plain = side == Side::Left && pairs.iter().all(|(left, _)| matches!(left, Expr::CompoundIdentifier(_)));
-                *constraint = if plain && !left.iter().any(|column| column.merged) {
+                *written = if plain && !left.iter().any(|column| column.merged) {
                     JoinConstraint::Using(names.iter().map(|name| ObjectName::from(vec![quoted(name)])).collect())
                 } else {
                     let equal = pairs.iter().map(|(left, right)| binary(left.clone(), BinaryOperator::Eq, right.clone()));
@@ -329,10 +332,6 @@ fn value(columns: &[Column], name: &str, side: &str) -> Result<Expr> {
     Err(external(Report::new(sqlstate, message)))
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
-}
-
 fn whichever(left: Expr, right: Expr) -> Expr {
     Expr::Case {
         case_token: AttachedToken::empty(),
@@ -340,19 +339,6 @@ fn whichever(left: Expr, right: Expr) -> Expr {
         operand: None,
         conditions: vec![CaseWhen { condition: Expr::IsNotNull(Box::new(left.clone())), result: left }],
         else_result: Some(Box::new(right)),
-    }
-}
-
-fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
     }
 }
 
@@ -445,5 +431,22 @@ impl VisitorMut for Names<'_> {
             *expression = meaning;
         }
         ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::parse_entity_query;
+
+    #[test]
+    fn queries_in_queries_are_visited_once_each_and_stay_as_they_are() {
+        let mut text = "SELECT 1 AS x".to_owned();
+        for depth in 0..30 {
+            text = format!("WITH t{depth} AS ({text}), r AS (SELECT 1) SELECT * FROM t{depth}");
+        }
+        let mut statement = Statement::Query(parse_entity_query(&text).unwrap());
+        rewrite(&mut statement, &|_, _| Ok(None)).unwrap();
+        assert_eq!(statement.to_string(), text);
     }
 }

@@ -40,12 +40,12 @@ fn fields(expression: &Expr) -> Option<&[Expr]> {
     }
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// All of them joined, as a tree that is no deeper than it must be.
-fn joined(mut terms: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
+pub(super) fn joined(mut terms: Vec<Expr>, op: &BinaryOperator) -> Option<Expr> {
     if terms.len() > 1 {
         let right = joined(terms.split_off(terms.len() / 2), op)?;
         let left = joined(terms, op)?;

@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::catalog_names::{elements, is_read_alike};
+use super::rows::{binary, joined};
 
 /// Rewrites comparisons with the rows of a subquery.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -43,13 +44,14 @@ impl VisitorMut for Comparisons {
     type Break = ();
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Like { any: true, pattern, .. } | Expr::ILike { any: true, pattern, .. } = &*expression {
+        if let Expr::Like { any: true, pattern, .. } | Expr::ILike { any: true, pattern, .. } = expression {
             if let Some(patterns) = elements_of(pattern) {
-                let whole = patterns
-                    .into_iter()
-                    .map(|pattern| like(expression.clone(), pattern))
-                    .reduce(|one, other| joined(one, BinaryOperator::Or, other));
-                *expression = whole.map_or(Expr::value(Value::Boolean(false)), |whole| Expr::Nested(Box::new(whole)));
+                **pattern = Expr::value(Value::Null);
+                let each = patterns.into_iter().map(|pattern| like(expression.clone(), pattern));
+                let whole = joined(each.collect(), &BinaryOperator::Or);
+                if let Some(whole) = whole {
+                    *expression = Expr::Nested(Box::new(whole));
+                }
             }
             return ControlFlow::Continue(());
         }
@@ -79,7 +81,8 @@ impl VisitorMut for Comparisons {
     }
 }
 
-/// The elements of an array that is written out, each of the type that the array is cast to; `None` of an empty one.
+/// The elements of an array that is written out, each of the type that the array is cast to; `None` of any other, of an empty
+/// one, and of one of several dimensions.
 fn elements_of(array: &Expr) -> Option<Vec<Expr>> {
     let found = match array {
         Expr::Nested(inner) => elements_of(inner)?,
@@ -121,8 +124,8 @@ fn compared(comparison: &Expr, elements: Vec<Expr>) -> Option<Expr> {
         (BinaryOperator::Or, BinaryOperator::Eq) => Expr::InList { expr: left.clone(), list: elements, negated: false },
         (BinaryOperator::And, BinaryOperator::NotEq) => Expr::InList { expr: left.clone(), list: elements, negated: true },
         _ if elements.len() <= FEW => {
-            let each = elements.into_iter().map(|element| joined((**left).clone(), op.clone(), element));
-            each.reduce(|one, other| joined(one, joint.clone(), other))?
+            let each = elements.into_iter().map(|element| binary((**left).clone(), op.clone(), element));
+            joined(each.collect(), &joint)?
         }
         _ => return None,
     };
@@ -131,10 +134,6 @@ fn compared(comparison: &Expr, elements: Vec<Expr>) -> Option<Expr> {
 
 /// As many elements are compared one by one.
 const FEW: usize = 100;
-
-fn joined(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
-}
 
 /// The same LIKE with one pattern.
 fn like(mut like: Expr, one: Expr) -> Expr {

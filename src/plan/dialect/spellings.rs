@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::catalog_names::call;
 use super::literals::bytes;
 
 /// Functions that the engine has under another name.
@@ -40,7 +41,6 @@ const RESULTS: &[(&str, &str)] = &[
 
 /// Functions that are an expression: `$1` and `$2` are their arguments.
 const EXPRESSIONS: &[(&str, usize, &str)] = &[
-    ("date_trunc", 3, "timezone($3, date_trunc($1, timezone($3, $2)))"),
     ("div", 2, "trunc(($1) / ($2))"),
     ("gen_random_uuid", 0, "CAST(uuid() AS uuid)"),
     ("log", 1, "log10($1)"),
@@ -342,20 +342,6 @@ fn filled(mut shape: Expr, arguments: &[Expr]) -> Expr {
     }
     let _ = shape.visit(&mut Fill(arguments));
     shape
-}
-
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect();
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 /// `FETCH FIRST n ROWS ONLY`; what LIMIT cannot say (PERCENT, WITH TIES) stays, and is refused by the engine by name.

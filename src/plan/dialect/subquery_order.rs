@@ -14,6 +14,8 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use crate::sql::folded;
+
 /// Marks such subqueries.
 pub(super) fn keep(statement: &mut Statement) {
     let _ = statement.visit(&mut Subqueries);
@@ -54,8 +56,8 @@ fn mark(query: &mut Query) {
 
 /// Gives the order of the one subquery in FROM to the aggregates of the select list that have none.
 fn hand_to_aggregates(select: &mut Select) {
-    let mut aggregates = Aggregates { order: &[], found: false };
-    let _ = select.projection.iter_mut().try_for_each(|item| item.visit(&mut aggregates));
+    let mut aggregates = Aggregates { order: &[], found: false, depth: 0 };
+    let _ = select.projection.visit(&mut aggregates);
     let [from] = select.from.as_mut_slice() else { return };
     let TableFactor::Derived { subquery, alias: Some(alias), .. } = &mut from.relation else { return };
     if !aggregates.found || !from.joins.is_empty() {
@@ -72,7 +74,7 @@ fn hand_to_aggregates(select: &mut Select) {
     if let SetExpr::Select(inner) = subquery.body.as_mut() {
         inner.projection.extend(items);
     }
-    let _ = select.projection.iter_mut().try_for_each(|item| item.visit(&mut Aggregates { order: &keys, found: false }));
+    let _ = select.projection.visit(&mut Aggregates { order: &keys, found: false, depth: 0 });
 }
 
 /// The keys of a subquery's ORDER BY as columns of it, and as keys outside of it. `None` where it has columns of another kind.
@@ -96,7 +98,7 @@ fn sort_columns(subquery: &Query, relation: &Ident) -> Option<(Vec<SelectItem>, 
                 _ => return None,
             },
             Expr::Identifier(name) => {
-                let named = |item: &&SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value == name.value);
+                let named = |item: &&SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if folded(alias) == folded(name));
                 select.projection.iter().find(named).and_then(of_item).unwrap_or_else(|| key.expr.clone())
             }
             other => other.clone(),
@@ -112,18 +114,26 @@ fn sort_columns(subquery: &Query, relation: &Ident) -> Option<(Vec<SelectItem>, 
 struct Aggregates<'a> {
     order: &'a [OrderByExpr],
     found: bool,
+    /// Aggregates of subqueries are of other rows.
+    depth: usize,
 }
 
 impl VisitorMut for Aggregates<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        // Aggregates of subqueries are of other rows.
-        ControlFlow::Break(())
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expression
+        if self.depth == 0
+            && let Expr::Function(function) = expression
             && takes_any_order(function)
         {
             if let FunctionArguments::List(list) = &mut function.args

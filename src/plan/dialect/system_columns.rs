@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use crate::sql::folded;
+
 /// The column.
 const TABLEOID: &str = "tableoid";
 
@@ -53,10 +55,6 @@ fn relations_of(select: &mut Select) {
     if !relations.is_empty() {
         let _ = select.visit(&mut Columns { relations });
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// Puts oids in the places of the columns.

@@ -115,7 +115,7 @@ impl PostgresTypes {
             return Ok(Some(Arc::new(bare(DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::clone(&self.time_zone)))))));
         }
         // What the catalog has of the others are NULLs, and texts that are shown.
-        if !pg_type.has_values() && matches!(pg_type, PgType::INET | PgType::CIDR | PgType::MONEY | PgType::TIMETZ | PgType::XML) {
+        if matches!(pg_type, PgType::INET | PgType::CIDR | PgType::MONEY | PgType::TIMETZ | PgType::XML) {
             return Err(without_values(pg_type));
         }
         Ok(Some(Arc::new(pg_type.arrow_field(""))))

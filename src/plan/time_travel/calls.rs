@@ -18,6 +18,7 @@ use super::at::At;
 use crate::error::{Report, SqlState};
 use crate::plan::functions::{PositionOf, at_argument, constant_text, entities_argument, has_at};
 use crate::plan::parameters::Parameters;
+use crate::sql::folded;
 
 /// What a version on the tree means.
 #[derive(Debug, Clone)]
@@ -334,10 +335,6 @@ fn single(name: &ObjectName) -> Option<String> {
         [part] => part.as_ident().map(folded),
         _ => None,
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 fn is_null(expression: &Expr) -> bool {

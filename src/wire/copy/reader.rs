@@ -309,13 +309,15 @@ impl CopyReader {
                 Some(bytes) if self.force_null[index] && bytes == self.null.as_bytes() => None,
                 other => other,
             };
-            let field_text = match (&field, self.format, &self.room[index]) {
-                (Some(bytes), Format::Text, Some(_)) => Some(shown(bytes)),
-                _ => None,
+            let said = |report: Report, bytes: &[u8]| {
+                let value = match self.format {
+                    Format::Text => format!(": \"{}\"", shown(bytes)),
+                    Format::Binary => String::new(),
+                };
+                report.context(format!("COPY {}, line {line}, column {name}{value}", self.table))
             };
-            let value = match field {
-                None => Value::Null,
-                Some(bytes) => parse(*pg_type, self.format, &bytes, self.reading).map_err(|report| {
+            let read = |bytes: &[u8]| -> Result<Value, Report> {
+                let value = parse(*pg_type, self.format, bytes, self.reading).map_err(|report| {
                     if self.format == Format::Text && report.sqlstate == SqlState::CHARACTER_NOT_IN_REPERTOIRE {
                         // PostgreSQL looks at the bytes of the lines first, and at what escapes make of them before any value.
                         return match utf8(&self.input[..used]) {
@@ -323,20 +325,14 @@ impl CopyReader {
                             Err(raw) => raw.context(format!("COPY {}, line {line}", self.table)),
                         };
                     }
-                    let value = match self.format {
-                        Format::Text => format!(": \"{}\"", shown(&bytes)),
-                        Format::Binary => String::new(),
-                    };
-                    report.context(format!("COPY {}, line {line}, column {name}{value}", self.table))
-                })?,
-            };
-            if let Some(room) = &self.room[index] {
-                room.check(&value).map_err(|report| {
-                    // Only text is shown, and a number of this size is told by its digits.
-                    let raw = field_text.map_or_else(String::new, |text| format!(": \"{text}\""));
-                    report.context(format!("COPY {}, line {line}, column {name}{raw}", self.table))
+                    said(report, bytes)
                 })?;
-            }
+                if let Some(room) = &self.room[index] {
+                    room.check(&value).map_err(|report| said(report, bytes))?;
+                }
+                Ok(value)
+            };
+            let value = field.as_deref().map_or(Ok(Value::Null), read)?;
             if matches!(value, Value::Null) && !self.schema.field(index).is_nullable() {
                 missing.get_or_insert(index);
             }

@@ -87,6 +87,10 @@ async fn a_transaction_that_takes_too_long_ends_its_session() {
     }
     let client = gateway.connect().await;
     client.batch_execute("SET transaction_timeout = '1ms'; SET transaction_timeout = 0; SELECT pg_sleep(0.05)").await.unwrap();
+    client
+        .batch_execute("BEGIN; SET LOCAL transaction_timeout = '200ms'; RESET transaction_timeout; SELECT pg_sleep(0.4); COMMIT")
+        .await
+        .unwrap();
     // Between transactions no time counts.
     client.batch_execute("SET transaction_timeout = '1min'; BEGIN; COMMIT").await.unwrap();
     let shown = client.query_one("SHOW transaction_timeout", &[]).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use featgres::config::Config;
 
-use super::raw::{Raw, bind, close, describe, execute, message, parse, query, startup, sync};
+use super::raw::{Message, Raw, bind, close, describe, execute, message, parse, query, startup, sync};
 use crate::support::TestGateway;
 
 async fn gateway(configure: impl FnOnce(&mut Config)) -> TestGateway {
@@ -126,4 +126,19 @@ async fn a_message_that_is_too_large_outlasts_its_statement() {
     raw.send(&data[100_000..]).await;
     raw.send(&message(b'c', &[])).await;
     assert_eq!(raw.ask(&query("SELECT 1")).await, "T D C(SELECT 1) Z(I)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_ends_with_rows_to_send_is_timed_no_more() {
+    let gateway = TestGateway::start().await;
+    let mut raw = Raw::start(gateway.address).await;
+    raw.send(&query("SET transaction_timeout = '100ms'")).await;
+    raw.until_ready().await.expect("a session");
+    raw.send(&[parse("", "SELECT generate_series(1, 10)"), bind("", "", &[]), execute("", 1), sync()].concat()).await;
+    let words: Vec<String> = raw.until_ready().await.expect("a session").iter().map(Message::word).collect();
+    assert_eq!(words, ["1", "2", "D", "s", "Z(I)"]);
+    gateway.connect().await.batch_execute("SELECT pg_sleep(0.3)").await.expect("three times as long");
+    raw.send(&query("SELECT 1")).await;
+    let words: Vec<String> = raw.until_ready().await.expect("the session goes on").iter().map(Message::word).collect();
+    assert_eq!(words, ["T", "D", "C(SELECT 1)", "Z(I)"]);
 }
