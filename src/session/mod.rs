@@ -23,13 +23,13 @@ mod query;
 mod read_only;
 mod readiness;
 mod response;
-#[allow(clippy::module_inception)]
 mod row_order;
-mod session;
 mod series_order;
+#[allow(clippy::module_inception)]
+mod session;
 mod setting_values;
-mod short_steps;
 mod settings;
+mod short_steps;
 mod statement;
 mod statistics;
 mod tables;
