@@ -4,7 +4,8 @@ Usage: python3 benches/wire_rates.py [--binary target/release/featgres] [--featg
 
 Without an address, a server is started over a temporary folder: featgres from the binary, PostgreSQL from the newest installed one. The client is a raw
 socket that throws away what it reads, so that the servers are measured and not a driver. Both have the same temporary table of four columns
-(bigint, double precision, timestamp with time zone, text of about ten characters). Each number is the median of five runs.
+(bigint, double precision, timestamp with time zone, text of about ten characters). Each number is the median of five runs. Then, beside sessions
+that are busy with long joins (`--joins`), what others wait for: SELECT 1, a login, and those sessions themselves for a cancel.
 Needs nothing but the standard library.
 """
 import argparse
@@ -23,6 +24,7 @@ FILL = """CREATE TEMP TABLE rates AS SELECT g::bigint AS id, g * 0.37::float8 AS
     to_timestamp(1704067200 + g)::timestamptz AS at, 'name ' || (g % 100000)::text AS name
     FROM generate_series(1::bigint, {rows}::bigint) AS t(g)"""
 SELECT = "SELECT id, amount, at, name FROM rates"
+LONG = "SELECT count(*) FROM generate_series(1, 400000) AS a(i) JOIN generate_series(1, 400000) AS b(j) ON a.i + b.j < 0"
 READY = b"Z\x00\x00\x00\x05I"
 
 
@@ -32,12 +34,28 @@ class Wire:
     def __init__(self, address, user="bench"):
         host, rest = address.split(":")
         port, database = rest.split("/")
-        self.socket = socket.create_connection((host, int(port)))
+        self.address = (host, int(port))
+        self.socket = socket.create_connection(self.address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray(1 << 20)
         body = struct.pack("!i", 196608) + f"user\0{user}\0database\0{database}\0\0".encode()
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
-        self.until_ready()
+        greeting = b""
+        while not greeting.endswith(READY):
+            greeting += self.socket.recv(4096)
+        # BackendKeyData: what a cancel must name.
+        key = greeting.index(b"K\0\0\0\x0c") + 5
+        self.key = greeting[key : key + 8]
+
+    def send(self, sql):
+        self.socket.sendall(self.message(b"Q", sql.encode() + b"\0"))
+
+    def cancel(self):
+        """Cancels, and waits for the statement's end."""
+        with socket.create_connection(self.address) as request:
+            request.sendall(struct.pack("!ii", 16, 80877102) + self.key)
+        while not self.socket.recv(4096).endswith(READY):
+            pass
 
     def until_ready(self):
         """Reads up to ReadyForQuery; how many bytes. An error is told."""
@@ -58,7 +76,7 @@ class Wire:
         return tag + struct.pack("!i", len(body) + 4) + body
 
     def query(self, sql):
-        self.socket.sendall(self.message(b"Q", sql.encode() + b"\0"))
+        self.send(sql)
         return self.until_ready()
 
     def extended(self, sql, binary):
@@ -110,6 +128,25 @@ def measure(address, rows):
         latency(work, 200)
         found[name] = latency(work)
     return found
+
+
+def beside_joins(address, joins):
+    """What a session waits for while others join."""
+    busy, other = [Wire(address) for _ in range(joins)], Wire(address)
+    for wire in busy:
+        wire.send(LONG)
+    time.sleep(1)
+
+    def login():
+        Wire(address).socket.close()
+
+    found = {
+        "SELECT 1": latency(lambda: other.query("SELECT 1"), 200),
+        "login": latency(login, 50),
+    }
+    waits = iter(busy)
+    found["cancel"] = latency(lambda: next(waits).cancel(), joins)
+    return {f"beside {joins} joins: {name}, µs": value for name, value in found.items()}
 
 
 def free_port():
@@ -164,6 +201,7 @@ def main():
     arguments.add_argument("--featgres")
     arguments.add_argument("--postgres")
     arguments.add_argument("--rows", type=int, default=1_000_000)
+    arguments.add_argument("--joins", type=int, default=40)
     given = arguments.parse_args()
     started = []
     with tempfile.TemporaryDirectory() as folder:
@@ -175,18 +213,18 @@ def main():
             if not given.postgres and (server := start_postgres(folder)):
                 started.append(server[0])
                 given.postgres = f"127.0.0.1:{server[1]}/postgres"
-            ours = measure(given.featgres, given.rows)
-            theirs = measure(given.postgres, given.rows) if given.postgres else {}
+            ours = measure(given.featgres, given.rows) | beside_joins(given.featgres, given.joins)
+            theirs = measure(given.postgres, given.rows) | beside_joins(given.postgres, given.joins) if given.postgres else {}
         finally:
             for process in started:
                 process.terminate()
             for process in started:
                 process.wait()
-    print(f"{'':24}{'featgres':>14}{'PostgreSQL':>14}{'ratio':>8}")
+    print(f"{'':36}{'featgres':>14}{'PostgreSQL':>14}{'ratio':>8}")
     for name, value in ours.items():
         other = theirs.get(name)
         ratio = f"{value / other:8.2f}" if other else ""
-        print(f"{name:24}{value:14,.0f}{other or 0:14,.0f}{ratio}")
+        print(f"{name:36}{value:14,.0f}{other or 0:14,.0f}{ratio}")
 
 
 main()

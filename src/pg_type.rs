@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, TimeUnit};
 
 mod feast;
 mod names;
@@ -214,10 +214,11 @@ impl PgType {
                 self.element().is_some()
                     || matches!(self, PgType::JSON | PgType::JSONB | PgType::INT2VECTOR | PgType::OIDVECTOR | PgType::ANYARRAY)
             }
+            DataType::Struct(_) => matches!(self, PgType::RECORD | PgType::JSON | PgType::JSONB) || self.is_named_oid(),
             other if other.is_numeric() || other.is_temporal() || *other == DataType::Boolean => {
                 self.element().is_none() && !matches!(self, PgType::JSON | PgType::JSONB) && !matches!(self.category(), 'S' | 'Z')
             }
-            _ => true,
+            _ => self != PgType::RECORD,
         }
     }
 
@@ -393,6 +394,8 @@ impl PgType {
         }
         match self {
             PgType::BOOL => DataType::Boolean,
+            // Of which the fields are not known.
+            PgType::RECORD => DataType::Struct(Fields::empty()),
             PgType::BYTEA => DataType::Binary,
             PgType::INT2 => DataType::Int16,
             PgType::INT4 => DataType::Int32,

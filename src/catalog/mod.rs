@@ -27,8 +27,9 @@ pub use functions::session_functions;
 pub use pg_catalog::Catalog;
 pub use pg_catalog::functions::{function as catalog_function, object_id};
 pub use pg_functions::{
-    Builtin, FIELDS_WITH_FRACTION, SEARCHED_CASE, SIMPLE_CASE, aggregate_functions, builtin_functions, byte_concatenation, common_name,
-    common_type, contains_all, extract_fraction, json_operator, make_array, moment_and_interval, strpos, text_concatenation, unmatched,
+    Builtin, FIELDS_WITH_FRACTION, SEARCHED_CASE, SIMPLE_CASE, WHOLE_ROW, aggregate_functions, builtin_functions, byte_concatenation,
+    common_name, common_type, contains_all, extract_fraction, json_operator, make_array, moment_and_interval, row, strpos,
+    text_concatenation, unmatched,
 };
 pub use session_facts::{
     BackendFacts, Backends, CursorFacts, Encryption, PreparedFacts, ServerStatistics, SessionFacts, Settings, StatementUse,

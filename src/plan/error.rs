@@ -58,7 +58,7 @@ pub fn without_position(error: &DataFusionError) -> Report {
             .hint("Raise limits.memory_per_query, or ask for fewer rows at once."),
         DataFusionError::ParquetError(error) => Report::new(SqlState::DATA_CORRUPTED, format!("could not read Parquet data: {error}")),
         DataFusionError::ObjectStore(error) => Report::new(SqlState::IO_ERROR, error.to_string()),
-        DataFusionError::IoError(error) => Report::new(SqlState::IO_ERROR, error.to_string()),
+        DataFusionError::IoError(error) => io_error(&error.to_string()),
         DataFusionError::Plan(message) => plan_error(message),
         DataFusionError::Configuration(message) => Report::new(SqlState::INVALID_PARAMETER_VALUE, first_line(message)),
         DataFusionError::Execution(message) => execution_error(message),
@@ -143,8 +143,18 @@ fn arrow_error(error: &ArrowError) -> Report {
         }
         ArrowError::NotYetImplemented(message) => Report::new(SqlState::FEATURE_NOT_SUPPORTED, first_line(message)),
         ArrowError::MemoryError(message) => Report::new(SqlState::OUT_OF_MEMORY, "out of memory").detail(first_line(message)),
+        ArrowError::IoError(message, _) => io_error(message),
         other => Report::new(SqlState::INTERNAL_ERROR, first_line(&other.to_string())),
     }
+}
+
+/// Of files that operators spill to, for the most part.
+fn io_error(message: &str) -> Report {
+    if message.contains("during the spilling process has exceeded the allowable limit") {
+        return Report::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, "temporary files exceed limits.temp_size")
+            .hint("Raise limits.temp_size or limits.memory_per_query, or ask for fewer rows at once.");
+    }
+    Report::new(SqlState::IO_ERROR, first_line(message))
 }
 
 fn cast_error(message: &str) -> Report {

@@ -168,7 +168,7 @@ impl Planner {
         let columns = |from: &[TableWithJoins], ctes: &[With]| {
             relation_columns::of(from, ctes, &|statement| build(statement, settings, &resolved, &parameters))
         };
-        dialect::merge_columns(&mut statement, &columns).map_err(|failure| told(&failure))?;
+        dialect::use_columns_of_from(&mut statement, &columns).map_err(|failure| told(&failure))?;
         let mut plan = match dialect::with_names_apart(build(&statement, settings, &resolved, &parameters), &mut statement) {
             Ok(plan) => plan,
             Err(Some(failure)) => return Err(told(&failure)),
@@ -202,7 +202,9 @@ impl Planner {
         // A field as it was planned says more than its type (uuid, name), which coercion does not keep.
         let changed = |index: usize, field: &FieldRef| {
             let found = analyzed.as_ref()?.schema().fields().get(index)?;
-            (found.data_type() != field.data_type()).then(|| Arc::clone(found))
+            // A row is one as soon as anybody says so.
+            let is_row = PgType::of(found) == PgType::RECORD;
+            (is_row || found.data_type() != field.data_type()).then(|| Arc::clone(found))
         };
         let fields: Vec<FieldRef> = plan.schema().fields().iter().cloned().collect();
         let fields = fields.iter().enumerate().map(|(index, field)| (index, changed(index, field).unwrap_or_else(|| Arc::clone(field))));

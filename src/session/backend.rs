@@ -5,7 +5,8 @@
 //! started must stop with them. After that [`Backend::finished`] is called with the error, exactly once for each statement that was run.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::ArrayRef;
@@ -166,6 +167,15 @@ impl Default for Limits {
 pub struct Interrupt {
     report: Mutex<Option<Report>>,
     notify: Notify,
+    /// Whether the session waits for its client's next statement.
+    idle: AtomicBool,
+    input: OnceLock<Box<dyn Input>>,
+}
+
+/// What a client sends, as somebody beside the session sees it.
+pub trait Input: std::fmt::Debug + Send + Sync {
+    /// Whether there is something that the session has not taken yet.
+    fn is_waiting(&self) -> bool;
 }
 
 impl Interrupt {
@@ -184,8 +194,23 @@ impl Interrupt {
         self.notify.notify_waiters();
     }
 
-    /// Raises `canceling statement due to user request`.
+    /// How to see what the client has sent.
+    pub fn watch(&self, input: Box<dyn Input>) {
+        let _ = self.input.set(input);
+    }
+
+    /// The session waits for a statement, or has stopped to.
+    pub fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::SeqCst);
+    }
+
+    /// Raises `canceling statement due to user request`, unless there is none: the next statement, which its client sends after it knows
+    /// that the cancel has arrived, must not suffer for the last. One that is sent already may be what is meant, though the session has not
+    /// come to read it.
     pub fn cancel(&self) {
+        if self.idle.load(Ordering::SeqCst) && self.input.get().is_some_and(|input| !input.is_waiting()) {
+            return;
+        }
         self.raise(Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
     }
 

@@ -23,10 +23,12 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use parking_lot::Mutex;
 
+use super::held_rows::CountHeldRows;
 use super::memory::StatementPool;
 use super::outer_joins::{ForgetConstants, WhereNamesAreUnique};
 use super::row_order;
 use super::series_order::KeepSeriesInOrder;
+use super::wide_rows::CutWideRows;
 use super::yielding::YieldInJoins;
 use crate::catalog::{aggregate_functions, builtin_functions};
 use crate::exec::point_in_time_join::{PointInTimeJoinPlanner, PruneFeatures};
@@ -60,6 +62,8 @@ pub fn state(runtime: &Arc<RuntimeEnv>, functions: Vec<Arc<ScalarUDF>>) -> Sessi
         .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(KeepSeriesInOrder))
         .with_physical_optimizer_rule(Arc::new(YieldInJoins))
+        .with_physical_optimizer_rule(Arc::new(CountHeldRows))
+        .with_physical_optimizer_rule(Arc::new(CutWideRows))
         .build();
     for function in builtin_functions().into_iter().chain(functions) {
         // Replaces the engine's function of the same name, where it has one.

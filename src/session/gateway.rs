@@ -12,6 +12,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use parking_lot::{Mutex, RwLock};
 
 use super::backend::{Authentication, Gateway, Interrupt, Limits, Startup};
+use super::crews::Crews;
 use super::engine;
 use super::known::KnownTexts;
 use super::readiness::LastReadiness;
@@ -50,6 +51,8 @@ pub struct FeatureGateway {
     pub statistics: StatementStatistics,
     /// What statements say, of all sessions.
     pub(super) texts: KnownTexts,
+    /// Who computes.
+    pub(super) crews: Arc<Crews>,
     pub(super) last_readiness: LastReadiness,
     stopping: AtomicBool,
     calls: AtomicI32,
@@ -92,6 +95,7 @@ impl FeatureGateway {
             counters: Counters::default(),
             statistics: StatementStatistics::default(),
             texts: KnownTexts::default(),
+            crews: Arc::default(),
             last_readiness: LastReadiness::default(),
             stopping: AtomicBool::new(false),
             calls: AtomicI32::new(FIRST_CALL),

@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::displayable;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Statement as SqlStatement};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -24,7 +22,7 @@ use super::settings;
 use super::statement::{Parsed, RegistryView, columns_of};
 use crate::error::{Notice, Report, SqlState};
 use crate::pg_type::PgType;
-use crate::plan::{self, Parameters, Patience, PlannedQuery, Retrieved, StopFlag};
+use crate::plan::{self, Parameters, Patience, PlannedQuery, Retrieved};
 use crate::sql::{CopySource, CursorStatement, Show, Statement};
 use crate::telemetry::Phase;
 
@@ -139,7 +137,8 @@ impl Session {
             self.last_retrieval = Some(retrieved);
         }
         let context = engine::task_context(&ready.view.state, pool);
-        let stream = execute_stream(ready.physical, context).map_err(|failure| plan::without_position(&failure))?;
+        let stream =
+            self.gateway.crews.run(ready.physical, context, ready.view.stop).map_err(|failure| plan::without_position(&failure))?;
         let ties = Arc::clone(&ready.view.ties);
         let notices = Arc::clone(&self.notices);
         // The end of the rows is where the number of ties is known: an empty last step that tells it.
@@ -157,7 +156,6 @@ impl Session {
                 }
                 None
             });
-        let stream = if ready.view.stop.is_heeded() { beside(stream, ready.view.stop) } else { stream.boxed() };
         let text = ready.text;
         let (gateway, began) = (Arc::clone(&self.gateway), self.running.as_ref().map(|running| running.began));
         let mut waiting = began;
@@ -362,38 +360,6 @@ impl Session {
             .collect();
         Ok((planned, parameters))
     }
-}
-
-/// The rows of operators that keep their thread while they compute: they run in a task of their own, so that the connection hears its
-/// client meanwhile, and are stopped by the flag when nobody wants their rows any more.
-fn beside(mut stream: SendableRecordBatchStream, stop: Arc<StopFlag>) -> BoxStream<'static, datafusion::error::Result<RecordBatch>> {
-    struct Stopped(Arc<StopFlag>);
-    impl Drop for Stopped {
-        fn drop(&mut self) {
-            self.0.raise();
-        }
-    }
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some(batch) = stream.next().await {
-            if sender.send(Some(batch)).await.is_err() {
-                return;
-            }
-        }
-        // Nobody waits for the end of rows that nobody wants.
-        let _ = sender.send(None).await;
-    });
-    let state = Some((receiver, Stopped(stop)));
-    futures::stream::unfold(state, |state| async move {
-        let (mut receiver, stopped) = state?;
-        match receiver.recv().await {
-            Some(Some(batch)) => Some((batch, Some((receiver, stopped)))),
-            Some(None) => None,
-            // The task ended before its rows did.
-            None => Some((Err(DataFusionError::Internal("a statement's task ended without its last rows".to_owned())), None)),
-        }
-    })
-    .boxed()
 }
 
 /// A planned query's columns.

@@ -301,11 +301,12 @@ impl Backend for Session {
 
     fn parse_script(&mut self, sql: &str) -> Result<usize, Report> {
         self.script = None;
+        // Whatever the text is, they are gone.
+        self.cursors.close("");
+        self.prepared.remove("");
         let script = self.gateway.texts.parse(sql)?;
         let count = script.statements.len();
         self.script = Some(script);
-        self.cursors.close("");
-        self.prepared.remove("");
         Ok(count)
     }
 

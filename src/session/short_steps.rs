@@ -2,7 +2,7 @@
 //!
 //! A join with a condition of its own compares each row with all that may match it, and a condition that is never true gives no batch between which
 //! it could yield: one batch of 8,192 rows against a million others is minutes in one poll, deaf to cancel and timeout, on a thread that
-//! other sessions wait for. How long a step took shows when the next one is asked for, so steps begin at [`FIRST`] rows, grow while
+//! other sessions wait for. How long a step took shows when the next one is asked for, so steps begin with one row, grow while
 //! they are fast and shrink when they are slow. Costs a clock reading and a slice per step.
 
 use std::pin::Pin;
@@ -21,8 +21,8 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-/// Rows of the first step.
-const FIRST: usize = 64;
+/// Rows of the first step: the other side may have millions for each.
+const FIRST: usize = 1;
 /// A step that took less is followed by a longer one.
 const FAST: Duration = Duration::from_millis(5);
 /// A step that took more is followed by a shorter one.

@@ -123,13 +123,14 @@ impl Session {
             .enumerate()
             .map(|(index, field)| {
                 let field = field.as_ref().clone().with_nullable(true);
+                check_stored(field.name(), PgType::of(&field))?;
                 let field = if field.data_type() == &DataType::Null { field.with_data_type(DataType::Utf8) } else { field };
-                match create.columns.get(index) {
+                Ok(match create.columns.get(index) {
                     Some(column) => field.with_name(folded(&column.name)),
                     None => field,
-                }
+                })
             })
-            .collect();
+            .collect::<Result<_, Report>>()?;
         let schema = checked_schema(renamed)?;
         let zone = self.zone();
         let batches = batches.iter().map(|batch| fit(batch, &name, &schema, None, zone)).collect::<Result<Vec<_>, _>>()?;
@@ -394,13 +395,19 @@ pub(super) fn target_columns(table: &str, schema: &SchemaRef, names: &[String]) 
     Ok(columns)
 }
 
+/// 42P16 for a column of a type that is none to be stored.
+fn check_stored(name: &str, pg_type: PgType) -> Result<(), Report> {
+    if pg_type.is_pseudo() {
+        return Err(Report::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{name}\" has pseudo-type {pg_type}")));
+    }
+    Ok(())
+}
+
 /// A column of `CREATE TEMP TABLE`.
 fn column_field<'a>(name: &Ident, data_type: &SqlDataType, options: impl Iterator<Item = &'a ColumnOption>) -> Result<Field, Report> {
     let name = folded(name);
     let (pg_type, typmod) = PgType::from_sql_name(&data_type.to_string()).ok_or_else(|| unknown_type(data_type))?;
-    if pg_type.is_pseudo() {
-        return Err(Report::new(SqlState::INVALID_TABLE_DEFINITION, format!("column \"{name}\" has pseudo-type {pg_type}")));
-    }
+    check_stored(&name, pg_type)?;
     if !pg_type.has_values() {
         return Err(Report::new(SqlState::FEATURE_NOT_SUPPORTED, format!("type {pg_type} is not supported"))
             .hint("A column of type text takes any value's text."));

@@ -54,6 +54,20 @@ impl Dialect for FeatgresDialect {
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let Some(left) = self.fuel.get().checked_sub(1) else { return Some(Err(ParserError::RecursionLimitExceeded)) };
         self.fuel.set(left);
+        // `(t).*` is `t.*`: behind parentheses sqlparser takes the star for the end of a name.
+        let token = |place| &parser.peek_nth_token_ref(place).token;
+        if matches!(
+            [token(0), token(1), token(2), token(3), token(4)],
+            [Token::LParen, Token::Word(_), Token::RParen, Token::Period, Token::Mul]
+        ) {
+            let mut name = || {
+                parser.expect_token(&Token::LParen)?;
+                let name = parser.parse_identifier()?;
+                parser.expect_token(&Token::RParen)?;
+                Ok(Expr::Identifier(name))
+            };
+            return Some(name());
+        }
         let values = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(word) if word.keyword == Keyword::VALUES);
         (values && parser.peek_token_ref().token == Token::LParen && parser.peek_nth_token_ref(2).token == Token::LParen).then(|| {
             parser.expect_token(&Token::LParen)?;

@@ -17,6 +17,7 @@ mod error;
 mod profile;
 mod refusal;
 mod s3;
+mod sockets;
 mod vended;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +31,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 pub use counting::RequestCounts;
 pub use error::StorageError;
@@ -77,6 +79,8 @@ pub struct Storage {
     counters: Arc<Counters>,
     identity: u64,
     vended: Option<Arc<dyn VendedCredentials>>,
+    /// Where requests run: the runtime of whoever made this, which has the sockets; readers may have none.
+    sockets: Option<Handle>,
 }
 
 /// Numbers storages: see [`Storage::identity`].
@@ -172,6 +176,7 @@ impl Storage {
             counters: Arc::new(Counters::default()),
             identity: IDENTITIES.fetch_add(1, Ordering::Relaxed),
             vended: None,
+            sockets: Handle::try_current().ok(),
         }
     }
 
@@ -223,9 +228,9 @@ impl Storage {
             (Some(name), Some((vended, prefix))) => {
                 let mut properties = self.properties.clone();
                 properties.extend(vended.properties(&prefix));
-                s3::open(url, name, &properties, Some(OfPrefix { vended, prefix }))?
+                s3::open(url, name, &properties, Some(OfPrefix { vended, prefix }), self.sockets.as_ref())?
             }
-            (Some(name), None) => s3::open(url, name, &self.properties, None)?,
+            (Some(name), None) => s3::open(url, name, &self.properties, None, self.sockets.as_ref())?,
             (None, _) => Arc::new(LocalFileSystem::new()),
         };
         let store = self.counted(opened);

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
+use tokio::runtime::Handle;
 
 use super::container::ContainerCredentials;
 use super::profile::{Profile, ProfileCredentials, ProfileFiles};
+use super::sockets::{asked, connected};
 use super::vended::OfPrefix;
 use super::{Refusal, StorageError, StorageProperties};
 use crate::config::{STORAGE_FLAGS, STORAGE_KEYS};
@@ -61,12 +63,14 @@ fn seconds(value: &str) -> Option<Duration> {
     (seconds > 0.0 && seconds <= 86_400.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// The bucket's store; reads the profile's files at the most. `vended` are credentials that win over all others.
+/// The bucket's store; reads the profile's files at the most. `vended` are credentials that win over all others. Requests run on the
+/// runtime of `sockets`.
 pub(super) fn open(
     url: &str,
     bucket: &str,
     properties: &StorageProperties,
     vended: Option<OfPrefix>,
+    sockets: Option<&Handle>,
 ) -> Result<Arc<dyn ObjectStore>, StorageError> {
     let get = |name: &str| properties.get(name).map(String::as_str);
     let flag = |name: &str| get(name).and_then(boolean);
@@ -82,7 +86,7 @@ pub(super) fn open(
     let mut endpoint = get("s3.endpoint").map(str::to_owned);
     let mut region = get("s3.region").or_else(|| get(CLIENT_REGION)).map(str::to_owned);
     if let Some(vended) = vended {
-        builder = builder.with_credentials(Arc::new(vended));
+        builder = builder.with_credentials(asked(vended, sockets));
     } else if let (Some(id), Some(secret)) = (get("s3.access-key-id"), get("s3.secret-access-key")) {
         // As a provider of its own, because a session token of the environment belongs to the environment's key.
         let credential =
@@ -107,10 +111,10 @@ pub(super) fn open(
                     builder.with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file).with_config(AmazonS3ConfigKey::RoleArn, role);
             }
             // It is about other things; the machine's own credentials are next in line.
-            (None, None) => builder = of_the_machine(url, builder)?,
+            (None, None) => builder = of_the_machine(url, builder, sockets)?,
         }
     } else {
-        builder = of_the_machine(url, builder)?;
+        builder = of_the_machine(url, builder, sockets)?;
     }
     let virtual_hosted =
         flag("s3.force-virtual-addressing").unwrap_or_else(|| flag("s3.path-style-access").is_some_and(|path_style| !path_style));
@@ -123,7 +127,7 @@ pub(super) fn open(
     if let Some(region) = region {
         builder = builder.with_region(region);
     }
-    Ok(Arc::new(builder.build().map_err(|error| StorageError::of(url, error))?))
+    Ok(Arc::new(connected(builder, sockets).build().map_err(|error| StorageError::of(url, error))?))
 }
 
 /// The profile, where the environment itself has no credentials and somebody keeps profiles.
@@ -143,7 +147,7 @@ fn profile(name: Option<&str>, environment: &AmazonS3Builder) -> Result<Option<(
 
 /// What the environment itself does not give, a container's agent or the machine may. Where the machine may not be asked and there is
 /// nothing else, that is an error now: object_store would ask it all the same.
-fn of_the_machine(url: &str, builder: AmazonS3Builder) -> Result<AmazonS3Builder, StorageError> {
+fn of_the_machine(url: &str, builder: AmazonS3Builder, sockets: Option<&Handle>) -> Result<AmazonS3Builder, StorageError> {
     let has = |key| builder.get_config_value(&key).is_some();
     let identity = has(AmazonS3ConfigKey::WebIdentityTokenFile) && has(AmazonS3ConfigKey::RoleArn);
     if has(AmazonS3ConfigKey::AccessKeyId) || identity || has(AmazonS3ConfigKey::ContainerCredentialsRelativeUri) {
@@ -151,7 +155,7 @@ fn of_the_machine(url: &str, builder: AmazonS3Builder) -> Result<AmazonS3Builder
     }
     let none = |reason: String| StorageError::Refused { url: url.to_owned(), refusal: Refusal::NoCredentials, reason };
     if let Some(agent) = ContainerCredentials::of_environment(variable).map_err(none)? {
-        return Ok(builder.with_credentials(Arc::new(agent)));
+        return Ok(builder.with_credentials(asked(agent, sockets)));
     }
     let skipped = builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).is_some_and(|value| value == "true");
     let disabled = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));

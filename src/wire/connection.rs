@@ -160,10 +160,19 @@ impl<S: Stream, B: Backend> Connection<S, B> {
     async fn next_frame(&mut self) -> Result<Option<Frame>, End> {
         // A client that never lets this task wait lets others have their turn all the same.
         consume_budget().await;
-        let idle = if std::mem::take(&mut self.ready) { self.session.idle_timeout() } else { None };
+        let is_idle = std::mem::take(&mut self.ready);
+        let idle = if is_idle { self.session.idle_timeout() } else { None };
         let deadline = idle.as_ref().map(|(limit, _)| Instant::now() + *limit);
         let Self { socket, interrupt, draining, batch_deadline, .. } = self;
         let frame = socket.frame();
+        tokio::pin!(frame);
+        // Not idle while it looks: what is there by then, it takes.
+        let frame = std::future::poll_fn(|context| {
+            interrupt.set_idle(false);
+            let taken = frame.as_mut().poll(context);
+            interrupt.set_idle(is_idle && taken.is_pending());
+            taken
+        });
         tokio::pin!(frame);
         loop {
             tokio::select! {
@@ -310,6 +319,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         messages::ready_for_query(self.session.transaction_status(), &mut self.socket.output);
         // Not after the client has seen that it may send more: a cancel of that must not be lost.
         self.interrupt.clear();
+        self.interrupt.set_idle(true);
         self.ready = true;
         self.flush().await
     }

@@ -29,6 +29,7 @@ mod simple_query;
 mod socket;
 mod startup;
 pub mod tls;
+mod unread;
 
 pub use server::{serve, serve_connection};
 

@@ -20,6 +20,7 @@ use super::messages::{self, Severity};
 use super::socket::{Socket, Stream};
 use super::startup::{Arrival, Newcomer, arrive};
 use super::tls::ServedTls;
+use super::unread::Unread;
 use crate::error::Report;
 use crate::session::{Backend, Gateway, Interrupt};
 
@@ -80,9 +81,9 @@ pub async fn serve<G: Gateway>(
             Ok((stream, peer)) => {
                 // Without it, the last packet of an answer may wait for an acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let shared = Arc::clone(&shared);
+                let (shared, unread) = (Arc::clone(&shared), Unread::of(&stream));
                 connections.spawn(async move {
-                    shared.connection(Box::new(stream), Some(peer)).await;
+                    shared.connection(Box::new(stream), Some(peer), unread).await;
                     drop(permit);
                 });
             }
@@ -119,7 +120,7 @@ pub async fn serve_connection<G: Gateway>(stream: impl Stream + 'static, gateway
         interrupts: Mutex::new(HashMap::new()),
         draining: watch::Sender::new(false),
     };
-    shared.connection(Box::new(stream), None).await;
+    shared.connection(Box::new(stream), None, None).await;
 }
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {
@@ -131,7 +132,7 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
 }
 
 impl<G: Gateway> Shared<G> {
-    async fn connection(&self, stream: Box<dyn Stream>, peer: Option<SocketAddr>) {
+    async fn connection(&self, stream: Box<dyn Stream>, peer: Option<SocketAddr>, unread: Option<Unread>) {
         let limits = self.gateway.limits();
         let process_id = self.next_process_id.fetch_add(1, Ordering::Relaxed);
         let arrival = arrive(stream, self.gateway.as_ref(), self.tls.as_deref(), peer, process_id);
@@ -178,6 +179,9 @@ impl<G: Gateway> Shared<G> {
         }
         messages::backend_key_data(process_id, &secret, &mut socket.output);
         let interrupt = session.interrupt();
+        if let Some(unread) = unread {
+            interrupt.watch(Box::new(unread));
+        }
         self.interrupts.lock().insert(process_id, interrupt);
         let registered = Registered { interrupts: &self.interrupts, process_id };
         Connection::new(socket, session, limits, self.draining.subscribe()).run().await;

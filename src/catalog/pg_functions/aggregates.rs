@@ -138,7 +138,10 @@ impl AggregateUDFImpl for Exact {
 
     fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
         let field = self.inner.return_field(arguments)?;
-        let is_value = |argument: &&FieldRef| !argument.data_type().is_nested() || PgType::of(argument).element().is_some();
+        let is_value = |argument: &&FieldRef| {
+            let pg_type = PgType::of(argument);
+            !argument.data_type().is_nested() || pg_type.element().is_some() || pg_type == PgType::RECORD
+        };
         let named = arguments.first().filter(is_value).map(|argument| PgType::of(argument));
         Ok(match self.kind {
             Kind::Sum | Kind::Mean => field,

@@ -14,7 +14,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNanoType, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::error::DataFusionError;
-use datafusion::functions::{encoding, regex, string, unicode};
+use datafusion::functions::{regex, string, unicode};
 use datafusion::functions_nested::array_has::{array_has_all_udf, array_has_any_udf};
 use datafusion::functions_nested::range::{gen_series_udf, range_udf};
 use datafusion::functions_nested::repeat::array_repeat_udf;
@@ -48,7 +48,6 @@ enum SizeOf {
     Elements,
     Series,
     Split,
-    Spelled,
     /// Not bytes but steps, which nothing interrupts either: of characters with characters.
     Matrix,
     /// Of elements with elements.
@@ -75,7 +74,6 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         bounded(string::btrim(), SizeOf::Matrix),
         bounded(string::ltrim(), SizeOf::Matrix),
         bounded(string::rtrim(), SizeOf::Matrix),
-        bounded(encoding::encode(), SizeOf::Spelled),
         bounded(string_to_array_udf(), SizeOf::Split),
         contains_all(),
         bounded(array_has_any_udf(), SizeOf::Pairs),
@@ -118,10 +116,6 @@ impl SizeOf {
             SizeOf::Pairs => {
                 let (left, right) = (counts(arguments, 0), counts(arguments, 1));
                 sum(&|row| Some(left(row)? * right(row)?))
-            }
-            SizeOf::Spelled => {
-                let bytes = lengths(arguments, 0);
-                sum(&|row| Some(bytes(row)? * 2.0))
             }
             SizeOf::Split => {
                 let (texts, delimiters) = (texts(arguments, 0), texts(arguments, 1));

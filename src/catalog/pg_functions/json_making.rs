@@ -1,4 +1,4 @@
-//! Values as JSON: `to_json`, `json_build_array`, `json_build_object`, and what the aggregates `json_agg` and `json_object_agg` become: functions
+//! Values as JSON: `to_json`, `row_to_json`, `array_to_json`, `json_build_array`, `json_build_object`, and what the aggregates `json_agg` and `json_object_agg` become: functions
 //! of the arrays that `array_agg` makes of their arguments (`plan::dialect`), so that ORDER BY, FILTER, DISTINCT and OVER mean what they do
 //! there. Each of them as json, with PostgreSQL's blanks, and as jsonb, of which the text is always the same.
 
@@ -26,7 +26,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     let both = both.into_iter().flat_map(|([json, jsonb], arguments, body)| {
         [Shown::function(json, arguments.clone(), PgType::JSON, body), Shown::function(jsonb, arguments, PgType::JSONB, body)]
     });
-    both.collect()
+    both.chain(["row_to_json", "array_to_json"].map(|name| Shown::function(name, 1..=1, PgType::JSON, value))).collect()
 }
 
 /// The answers as they are, or as jsonb has them.

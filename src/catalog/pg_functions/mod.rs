@@ -12,6 +12,7 @@ mod concatenation;
 mod date_trunc;
 mod dates;
 mod dimensions;
+mod encoding;
 mod formatting;
 mod json;
 mod json_making;
@@ -24,6 +25,7 @@ mod ordered_set;
 mod parts;
 mod pg_typeof;
 mod position;
+mod records;
 mod rounding;
 mod shown;
 mod templates;
@@ -50,6 +52,7 @@ pub use json::json_operator;
 pub use moment_arithmetic::moment_and_interval;
 pub use one_type::{SEARCHED_CASE, SIMPLE_CASE, common_name, common_type, make_array, unmatched};
 pub use position::strpos;
+pub use records::{WHOLE_ROW, row};
 
 /// What a function does with arrays of one length, of the types that its [`Types`] gave.
 pub type Body = fn(&[ArrayRef]) -> std::result::Result<ArrayRef, Report>;
@@ -155,12 +158,14 @@ pub fn builtin_functions() -> Vec<Arc<ScalarUDF>> {
         concatenation::functions(),
         dates::functions(),
         dimensions::functions(),
+        encoding::functions(),
         formatting::functions(),
         json::functions(),
         json_making::functions(),
         logarithms::functions(),
         one_type::functions(),
         parts::functions(),
+        records::functions().to_vec(),
         rounding::functions(),
         templates::functions(),
         vec![as_type::function(), date_trunc::function(), pg_typeof::function(), strpos()],

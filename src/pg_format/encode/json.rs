@@ -72,8 +72,12 @@ fn value<'a>(array: &'a dyn Array, field: &Field, style: &Style, depth: usize) -
             let mut members = members
                 .map(|(column, field)| Ok((field.name().clone(), value(column.as_ref(), field, style, depth + 1)?)))
                 .collect::<Result<Vec<_>, Report>>()?;
-            members.sort_by(|(a, _), (b, _)| key_order(a.as_bytes(), b.as_bytes()));
-            Box::new(Object { array, members })
+            // A row within json keeps its order and has no blanks.
+            let dense = style.dense && pg_type == PgType::RECORD;
+            if !dense {
+                members.sort_by(|(a, _), (b, _)| key_order(a.as_bytes(), b.as_bytes()));
+            }
+            Box::new(Object { array, members, dense })
         }
         DataType::Map(..) => {
             let array = array.as_map();
@@ -111,6 +115,10 @@ pub(crate) fn element_field(item: &Field, array: PgType) -> Field {
     match array.element() {
         Some(element) if !item.data_type().is_nested() && element != PgType::of(item) => {
             element.arrow_field(item.name()).with_data_type(item.data_type().clone())
+        }
+        Some(PgType::RECORD) => {
+            let named = PgType::RECORD.arrow_field(item.name()).metadata().clone();
+            item.clone().with_metadata(named)
         }
         Some(element) if item.data_type().is_nested() => {
             // Of an array of several dimensions.
@@ -230,6 +238,7 @@ fn write_value(values: &dyn Cell, row: usize, out: &mut Vec<u8>) -> Result<(), R
 struct Object<'a> {
     array: &'a StructArray,
     members: Vec<(String, AnyCell<'a>)>,
+    dense: bool,
 }
 
 impl Cell for Object<'_> {
@@ -237,13 +246,14 @@ impl Cell for Object<'_> {
         self.array.is_null(row)
     }
     fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), Report> {
+        let (comma, colon): (&[u8], &[u8]) = if self.dense { (b",", b":") } else { (b", ", b": ") };
         out.push(b'{');
         for (position, (name, member)) in self.members.iter().enumerate() {
             if position > 0 {
-                out.extend_from_slice(b", ");
+                out.extend_from_slice(comma);
             }
             write_string(name.as_bytes(), out);
-            out.extend_from_slice(b": ");
+            out.extend_from_slice(colon);
             write_value(member.as_ref(), row, out)?;
         }
         out.push(b'}');

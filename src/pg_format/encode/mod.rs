@@ -16,6 +16,7 @@ mod interval;
 mod json;
 mod number;
 mod numeric;
+mod record;
 mod temporal;
 
 use arrow::array::{Array, AsArray, RecordBatch, RunArray, StringArray, StringBuilder};
@@ -112,6 +113,7 @@ fn cell<'a>(array: &'a dyn Array, field: &Field, pg_type: PgType, format: Format
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_) => {
             array::array(array, pg_type, format, style)?
         }
+        DataType::Struct(_) if pg_type == PgType::RECORD => record::record(array, format, style)?,
         DataType::Struct(_) if pg_type.is_oid_like() => named_oid(array, pg_type, format, style)?,
         DataType::Struct(_) | DataType::Map(..) => json::document(array, field, pg_type, format, style)?,
         DataType::Dictionary(..) => return dictionary(array, field, pg_type, format, style),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::kernels::numeric::{add, div, mul, sub};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
-    TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
@@ -52,7 +52,7 @@ pub(super) fn plan(
         // A number of days, which is an integer.
         (Operator::Minus, Date32, Date32) => {
             let days = |expression: &Expr| cast(expression.clone(), DataType::Int32);
-            call(Operation::Minus, days(left), days(right))
+            call(Operation::Days, days(left), days(right))
         }
         (Operator::Minus, Timestamp(..), Timestamp(..) | Date32) | (Operator::Minus, Date32, Timestamp(..)) => {
             let instants = [left_type, right_type].iter().any(|of| matches!(of, Timestamp(_, Some(_))));
@@ -120,6 +120,8 @@ enum Operation {
     Plus,
     Minus,
     Times,
+    /// Between two dates.
+    Days,
     Elapsed,
     IntervalTimes,
     IntervalThrough,
@@ -130,7 +132,7 @@ impl Operation {
     /// The operator whose types are this call's.
     fn op(self) -> Operator {
         match self {
-            Operation::Minus => Operator::Minus,
+            Operation::Minus | Operation::Days => Operator::Minus,
             Operation::Times => Operator::Multiply,
             _ => Operator::Plus,
         }
@@ -156,6 +158,7 @@ impl ScalarUDFImpl for Arithmetic {
             Operation::Plus => INTEGER_SUM,
             Operation::Minus => "int_mi",
             Operation::Times => "int_mul",
+            Operation::Days => "date_mi",
             Operation::Elapsed => "timestamp_mi",
             Operation::IntervalTimes => "interval_mul",
             Operation::IntervalThrough => "interval_div",
@@ -169,7 +172,7 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.operation {
-            Operation::Plus | Operation::Minus | Operation::Times => {
+            Operation::Plus | Operation::Minus | Operation::Times | Operation::Days => {
                 let [first, rest @ ..] = arguments else { return Err(two_values()) };
                 let wider = |left: DataType, right| BinaryTypeCoercer::new(&left, &self.operation.op(), right).get_result_type();
                 rest.iter().try_fold(first.clone(), wider)?
@@ -182,9 +185,12 @@ impl ScalarUDFImpl for Arithmetic {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right, rest @ ..] = arguments.args.as_slice() else { return Err(two_values()) };
         let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        if self.operation == Operation::Days {
+            [left, right].into_iter().try_for_each(|days| finite(days, arguments.number_rows))?;
+        }
         let kernel = match self.operation {
             Operation::Plus => add,
-            Operation::Minus => sub,
+            Operation::Minus | Operation::Days => sub,
             Operation::Times => mul,
             Operation::FloatThrough => {
                 let rows = if constant { 1 } else { arguments.number_rows };
@@ -211,6 +217,17 @@ impl ScalarUDFImpl for Arithmetic {
         };
         std::iter::once(right).chain(rest).try_fold(left.clone(), pair)
     }
+}
+
+/// The least and the largest date are infinitely far away.
+fn finite(days: &ColumnarValue, rows: usize) -> Result<()> {
+    let rows = if matches!(days, ColumnarValue::Scalar(_)) { 1 } else { rows };
+    let days = days.to_array(rows)?;
+    if days.as_primitive::<Int32Type>().iter().flatten().any(|day| day == i32::MAX || day == i32::MIN) {
+        let report = Report::new(SqlState::DATETIME_FIELD_OVERFLOW, "cannot subtract infinite dates");
+        return Err(DataFusionError::External(Box::new(report)));
+    }
+    Ok(())
 }
 
 fn two_values() -> DataFusionError {

@@ -7,7 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit, i256};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -43,7 +43,7 @@ pub(super) fn rewrite(expression: &Expr, target: &FieldRef, schema: &DFSchema, s
     if let Some(moment) = moment(expression, target.data_type(), zone) {
         return Ok(Some(moment));
     }
-    if !differs(&source, target, zone) {
+    if !differs(&source, target, zone) && !may_be_infinite(expression, &source, target) {
         return Ok(None);
     }
     let function = PostgresCast {
@@ -81,6 +81,11 @@ fn moment(expression: &Expr, target: &DataType, zone: &str) -> Option<Expr> {
     Some(cast_to(cast_to(day, DataType::Date32), target.clone()))
 }
 
+/// Whether a date that becomes a timestamp may be infinite, which no table's is: where the engine converts columns, it may conclude from them.
+fn may_be_infinite(date: &Expr, source: &Field, target: &Field) -> bool {
+    matches!((source.data_type(), target.data_type()), (DataType::Date32, DataType::Timestamp(..))) && date.column_refs().is_empty()
+}
+
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
@@ -112,7 +117,7 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
         // Without the zeros that its width adds.
         (DataType::Decimal256(..), to) if is_text(to) => true,
         (from, to) if is_text(to) => Length::of(target).is_some() && *from != DataType::Null,
-        (List(_), List(_)) => Length::of(target).is_some(),
+        (List(from), List(to)) => Length::of(target).is_some() || differs(&element(source, from), &element(target, to), zone),
         (from, to) if to.is_signed_integer() => {
             from.is_floating() || from.is_decimal() || (from.is_signed_integer() && from.primitive_width() > to.primitive_width())
         }
@@ -128,6 +133,11 @@ fn differs(source: &Field, target: &Field, zone: &str) -> bool {
         (Timestamp(_, Some(_)), Timestamp(_, None) | Time64(_)) => Zone::parse(zone) != Some(Zone::UTC),
         _ => false,
     }
+}
+
+/// The field of a list's elements, under the name that the list has for them.
+fn element(list: &Field, item: &Field) -> Field {
+    encode::element_field(item, PgType::of(list))
 }
 
 /// One cast.
@@ -196,7 +206,12 @@ impl ScalarUDFImpl for PostgresCast {
         let constant = matches!(value, ColumnarValue::Scalar(_));
         let array = value.to_array(if constant { 1 } else { arguments.number_rows })?;
         let array = self.convert(&array, source).map_err(external)?;
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?) } else { ColumnarValue::Array(array) })
+        Ok(match array.as_list_opt::<i32>() {
+            _ if !constant => ColumnarValue::Array(array),
+            // Made of an array's row it would forget what its elements are called.
+            Some(list) => ColumnarValue::Scalar(ScalarValue::List(Arc::new(list.clone()))),
+            None => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
+        })
     }
 }
 
@@ -229,9 +244,11 @@ impl PostgresCast {
                 engine_cast(&clocks::instants(array, zone)?, target)
             }
             (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) if from.is_some() == to.is_some() => engine_cast(array, target),
-            (DataType::Date32, DataType::Timestamp(..)) | (DataType::Time64(_) | DataType::Interval(_), DataType::Time64(_)) => {
-                engine_cast(array, target)
+            (DataType::Date32, DataType::Timestamp(unit, _)) => {
+                let midnights = clocks::instants(array, Zone::UTC)?;
+                engine_cast(&engine_cast(&midnights, &DataType::Timestamp(*unit, None))?, target)
             }
+            (DataType::Time64(_) | DataType::Interval(_), DataType::Time64(_)) => engine_cast(array, target),
             (from, to) if is_text(to) => {
                 let texts = if is_text(from) { plain_text(array)? } else { self.texts(array, source)? };
                 let texts = match PgType::of(&self.target) {
@@ -246,6 +263,10 @@ impl PostgresCast {
                 let value = |text: Option<&str>| text.map_or(Ok(Value::Null), |text| decode::parse_text(wanted, text, reading));
                 let values = texts.iter().map(value).collect::<Result<Vec<_>, _>>()?;
                 self.fitted(&decode::build(target, &values)?)
+            }
+            (DataType::List(from), DataType::List(to)) if Length::of(&self.target).is_none() => {
+                let (from, to) = (element(source, from), element(&self.target, to));
+                self.elements(array.as_list::<i32>(), &from, Arc::new(to))
             }
             (DataType::List(_), DataType::List(_)) => self.fitted(&engine_cast(array, target)?),
             (DataType::Timestamp(_, None), _) => clocks::readings(array, Zone::UTC, target),
@@ -264,6 +285,28 @@ impl PostgresCast {
     /// Of the length that the target has.
     fn fitted(&self, array: &ArrayRef) -> Result<ArrayRef, Report> {
         Length::of(&self.target).map_or_else(|| Ok(Arc::clone(array)), |length| characters::cut(array, length))
+    }
+
+    /// A list whose elements are cast one by one.
+    fn elements(&self, lists: &ListArray, source: &Field, target: FieldRef) -> Result<ArrayRef, Report> {
+        let values = if differs(source, &target, &self.zone) {
+            let cast = Self {
+                name: self.name.clone(),
+                target: Arc::clone(&target),
+                zone: self.zone.clone(),
+                order: self.order,
+                signature: self.signature.clone(),
+            };
+            cast.convert(lists.values(), source)?
+        } else {
+            engine_cast(lists.values(), target.data_type())?
+        };
+        let item = match self.target.data_type() {
+            DataType::List(item) => Arc::clone(item),
+            _ => target,
+        };
+        let cast = ListArray::try_new(item, lists.offsets().clone(), values, lists.nulls().cloned());
+        cast.map(|lists| Arc::new(lists) as ArrayRef).map_err(|error| Report::new(SqlState::CANNOT_COERCE, error.to_string()))
     }
 
     fn texts(&self, array: &ArrayRef, source: &Field) -> Result<StringArray, Report> {

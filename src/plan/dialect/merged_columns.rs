@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Statement, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
+    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::rows::binary;
@@ -24,70 +24,31 @@ use crate::error::{Report, SqlState};
 use crate::plan::context::external;
 use crate::sql::{constraint, constraint_mut, folded};
 
-/// Finds the columns of relations, given the CTEs in scope.
-pub(in crate::plan) type Columns<'a> = dyn Fn(&[TableWithJoins], &[With]) -> Result<Option<DFSchema>> + 'a;
+/// Finds the columns of the relations of a clause.
+pub(super) type Columns<'a> = dyn Fn(&[TableWithJoins]) -> Result<Option<DFSchema>> + 'a;
 
-/// Gives merged columns their meaning.
-pub(in crate::plan) fn rewrite(statement: &mut Statement, columns: &Columns<'_>) -> Result<()> {
-    match statement.visit(&mut Queries { columns, scope: Vec::new() }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(failure) => Err(failure),
+/// Gives the columns that one query merges their meaning.
+pub(super) fn in_query(query: &mut Query, columns: &Columns<'_>) -> Result<()> {
+    let queries = Queries { columns };
+    let merged = match query.body.as_mut() {
+        SetExpr::Select(select) => queries.select(select)?,
+        body => queries.branches(body).map(|()| None)?,
+    };
+    if let (Some(merged), Some(order_by)) = (merged, &mut query.order_by)
+        && let OrderByKind::Expressions(keys) = &mut order_by.kind
+    {
+        for key in keys {
+            let is_selected = matches!(&key.expr, Expr::Identifier(name) if merged.selected.contains(&folded(name)));
+            if !is_selected {
+                replace(key, &|name| merged.meaning(name));
+            }
+        }
     }
+    Ok(())
 }
 
 struct Queries<'a> {
     columns: &'a Columns<'a>,
-    /// The CTEs of the queries around, as far as they can be seen. While a query is visited they are here and not in it, so that none is
-    /// visited twice.
-    scope: Vec<With>,
-}
-
-impl VisitorMut for Queries<'_> {
-    type Break = DataFusionError;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        let Some(with) = &mut query.with else { return ControlFlow::Continue(()) };
-        let tables = std::mem::take(&mut with.cte_tables);
-        // What refers to a table needs its columns as they will be; but to itself, and to those that follow, a recursive one does.
-        let seen = if with.recursive { tables.clone() } else { Vec::new() };
-        self.scope.push(With { cte_tables: seen, ..with.clone() });
-        for (index, mut table) in tables.into_iter().enumerate() {
-            table.query.visit(self)?;
-            let Some(scope) = self.scope.last_mut() else { break };
-            match scope.cte_tables.get_mut(index) {
-                Some(before) => *before = table,
-                None => scope.cte_tables.push(table),
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<DataFusionError> {
-        let merged = match query.body.as_mut() {
-            SetExpr::Select(select) => self.select(select),
-            body => self.branches(body).map(|()| None),
-        };
-        let merged = match merged {
-            Ok(merged) => merged,
-            Err(failure) => return ControlFlow::Break(failure),
-        };
-        if let (Some(merged), Some(order_by)) = (merged, &mut query.order_by)
-            && let OrderByKind::Expressions(keys) = &mut order_by.kind
-        {
-            for key in keys {
-                let is_selected = matches!(&key.expr, Expr::Identifier(name) if merged.selected.contains(&folded(name)));
-                if !is_selected {
-                    replace(key, &|name| merged.meaning(name));
-                }
-            }
-        }
-        if let Some(with) = &mut query.with
-            && let Some(scope) = self.scope.pop()
-        {
-            with.cte_tables = scope.cte_tables;
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// One column of a FROM clause.
@@ -140,7 +101,7 @@ impl Queries<'_> {
         }
         let mut named = 0;
         select.from.iter_mut().for_each(|table| give_names(table, &mut named));
-        let Some(schema) = (self.columns)(&select.from, &self.scope)? else { return Ok(None) };
+        let Some(schema) = (self.columns)(&select.from)? else { return Ok(None) };
         let mut fields = Fields { schema: &schema, next: 0 };
         let mut all = Vec::new();
         for table in &mut select.from {
@@ -201,7 +162,7 @@ fn name_of_item(item: &SelectItem) -> Option<String> {
     }
 }
 
-fn quoted(name: &str) -> Ident {
+pub(super) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
 
@@ -383,7 +344,7 @@ fn give_names(table: &mut TableWithJoins, named: &mut usize) {
     }
 }
 
-fn name_of(relation: &TableFactor) -> Option<Ident> {
+pub(super) fn name_of(relation: &TableFactor) -> Option<Ident> {
     match relation {
         TableFactor::Table { alias: Some(alias), .. }
         | TableFactor::Derived { alias: Some(alias), .. }
@@ -431,22 +392,5 @@ impl VisitorMut for Names<'_> {
             *expression = meaning;
         }
         ControlFlow::Continue(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sql::parse_entity_query;
-
-    #[test]
-    fn queries_in_queries_are_visited_once_each_and_stay_as_they_are() {
-        let mut text = "SELECT 1 AS x".to_owned();
-        for depth in 0..30 {
-            text = format!("WITH t{depth} AS ({text}), r AS (SELECT 1) SELECT * FROM t{depth}");
-        }
-        let mut statement = Statement::Query(parse_entity_query(&text).unwrap());
-        rewrite(&mut statement, &|_, _| Ok(None)).unwrap();
-        assert_eq!(statement.to_string(), text);
     }
 }

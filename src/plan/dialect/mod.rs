@@ -1,5 +1,5 @@
 //! PostgreSQL's dialect where the engine's differs, one peculiarity per file: on the statement's tree ([`unsupported`], [`literals`],
-//! [`merged_columns`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`numeric_arithmetic`] and [`extract`],
+//! [`from_columns`] with [`merged_columns`] and [`whole_rows`], [`set_comparisons`], [`rows`], [`values_lists`], [`windows`], [`system_columns`], [`spellings`], [`field_access`], [`subquery_order`], [`catalog_names`], [`object_ids`], [`cases`], [`told_apart`]), while expressions are planned ([`operators`] with [`arithmetic`], [`quoted_operands`], [`numeric_arithmetic`] and [`extract`],
 //! [`types`]), on the plan that they make ([`unbounded_numeric`] with [`numeric_rounding`], [`subquery_truth`], [`scalar_subqueries`]), before the engine coerces types ([`coercion`] with [`blanks`], [`casts`], [`common_types`], [`similar`] and [`uuid`]), and
 //! after it ([`zeros`], [`float_order`]), and around the engine's optimizer ([`float_comparisons`], [`conclusions`] with [`hidden`]).
 
@@ -15,6 +15,7 @@ mod extract;
 mod field_access;
 mod float_comparisons;
 mod float_order;
+mod from_columns;
 mod hidden;
 mod intervals;
 mod literals;
@@ -24,6 +25,7 @@ mod object_ids;
 mod numeric_arithmetic;
 mod numeric_rounding;
 mod operators;
+mod quoted_operands;
 mod row_functions;
 mod rows;
 mod scalar_subqueries;
@@ -41,6 +43,7 @@ mod unbounded_numeric;
 mod unsupported;
 mod uuid;
 mod values_lists;
+mod whole_rows;
 mod windows;
 mod zeros;
 
@@ -49,7 +52,7 @@ pub(super) use coercion::{coerce, takes_one_type};
 pub(super) use conclusions::{FiltersSayNoMore, ListsKeepNulls};
 pub(super) use float_comparisons::OneZeroInComparisons;
 pub use float_order::OneZeroInOrder;
-pub(super) use merged_columns::rewrite as merge_columns;
+pub(super) use from_columns::rewrite as use_columns_of_from;
 pub(super) use nested_order::content_key;
 pub(super) use object_ids::show as show_object_ids;
 pub(super) use operators::PostgresOperators;

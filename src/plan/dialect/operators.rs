@@ -16,8 +16,8 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::catalog_names::elements;
 use super::coercion::deepened;
-use super::{arithmetic, extract, uuid};
-use crate::catalog::{byte_concatenation, contains_all, json_operator, make_array, strpos, text_concatenation};
+use super::{arithmetic, extract, quoted_operands, uuid};
+use crate::catalog::{byte_concatenation, contains_all, json_operator, make_array, row, strpos, text_concatenation};
 use crate::pg_format::decode::parameter;
 use crate::pg_format::encode::Format;
 use crate::pg_format::zone::Zone;
@@ -38,6 +38,11 @@ impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         patience::check()?;
         let RawBinaryExpr { op, left, right } = expr;
+        let (left, right) = (to_the_microsecond(left, schema), to_the_microsecond(right, schema));
+        let (left, right) = match (left.get_type(schema), right.get_type(schema)) {
+            (Ok(left_type), Ok(right_type)) => quoted_operands::typed(&op, left, right, (&left_type, &right_type)),
+            _ => (left, right),
+        };
         let typed = self.parameters.typed_operands(&op, left, right, schema);
         let (left, right) = typed.map_err(|report| DataFusionError::External(Box::new(report)))?;
         let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
@@ -73,7 +78,7 @@ impl ExprPlanner for PostgresOperators {
             let (whole, part) = if op == BinaryOperator::AtArrow { (left, right) } else { (right, left) };
             return Ok(PlannerResult::Planned(contains_all().call(vec![whole, part])));
         }
-        // `timestamp - '…'` is ambiguous between a timestamp and an interval: it stays with the engine.
+        // What is left of them (`date + '1'`) is ambiguous.
         if arithmetic_operator(&op).is_some() && (left_type.is_temporal() || right_type.is_temporal()) {
             return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         }
@@ -96,6 +101,10 @@ impl ExprPlanner for PostgresOperators {
 
     fn plan_array_literal(&self, exprs: Vec<Expr>, _schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
         Ok(if exprs.is_empty() { PlannerResult::Original(exprs) } else { PlannerResult::Planned(make_array().call(exprs)) })
+    }
+
+    fn plan_struct_literal(&self, args: Vec<Expr>, is_named_struct: bool) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(if is_named_struct { PlannerResult::Original(args) } else { PlannerResult::Planned(row().call(args)) })
     }
 
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
@@ -198,6 +207,16 @@ fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
 /// A clock's reading, or a date's midnight, as the instant when the session's clock shows it.
 pub(super) fn as_instant(expression: Expr, instant: &DataType, zone: &str) -> Expr {
     cast(cast(expression, DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()))), instant.clone())
+}
+
+/// `now()` is as fine as PostgreSQL's: the engine's nanoseconds would want the other operand in nanoseconds too, which end in 2262.
+fn to_the_microsecond(operand: Expr, schema: &DFSchema) -> Expr {
+    match (&operand, operand.get_type(schema)) {
+        (Expr::ScalarFunction(call), Ok(DataType::Timestamp(TimeUnit::Nanosecond, zone))) if call.name() == "now" => {
+            cast(operand, DataType::Timestamp(TimeUnit::Microsecond, zone))
+        }
+        _ => operand,
+    }
 }
 
 /// A date's midnight, as a moment of this type.

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::catalog_names::call;
 use super::literals::bytes;
+use super::rows::fields;
 
 /// Functions that the engine has under another name.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -122,20 +123,18 @@ fn without_parentheses(name: &str) -> Option<Expr> {
 
 /// Whether two spans of time, each of two moments or of one and an interval, have a moment in common.
 fn overlaps(one: &Expr, other: &Expr) -> Option<Expr> {
-    let span = |span: &Expr| match span {
-        Expr::Tuple(parts) => {
-            let [start, end] = parts.as_slice() else { return None };
-            let is_interval = match end {
-                Expr::Interval(_) => true,
-                Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
-                    matches!(data_type, DataType::Interval { .. })
-                }
-                _ => false,
-            };
-            let end = if is_interval { filled(parsed("($1) + ($2)")?, &[start.clone(), end.clone()]) } else { end.clone() };
-            Some([start.clone(), end])
-        }
-        _ => None,
+    let span = |span: &Expr| {
+        let parts = fields(span)?;
+        let [start, end] = parts.as_slice() else { return None };
+        let is_interval = match end {
+            Expr::Interval(_) => true,
+            Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
+                matches!(data_type, DataType::Interval { .. })
+            }
+            _ => false,
+        };
+        let end = if is_interval { filled(parsed("($1) + ($2)")?, &[start.clone(), end.clone()]) } else { end.clone() };
+        Some([start.clone(), end])
     };
     let ([a, b], [c, d]) = (span(one)?, span(other)?);
     let shape = "(least($1, $2) > least($3, $4) AND least($1, $2) < greatest($3, $4))

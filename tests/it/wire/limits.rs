@@ -5,7 +5,7 @@ use std::time::Duration;
 use featgres::config::Config;
 
 use super::raw::{Message, Raw, bind, close, describe, execute, message, parse, query, startup, sync};
-use crate::support::TestGateway;
+use crate::support::{TestGateway, code};
 
 async fn gateway(configure: impl FnOnce(&mut Config)) -> TestGateway {
     TestGateway::with(configure, |_| {}).await
@@ -141,4 +141,30 @@ async fn a_transaction_that_ends_with_rows_to_send_is_timed_no_more() {
     raw.send(&query("SELECT 1")).await;
     let words: Vec<String> = raw.until_ready().await.expect("the session goes on").iter().map(Message::word).collect();
     assert_eq!(words, ["T", "D", "C(SELECT 1)", "Z(I)"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_of_nothing_stops_nothing() {
+    let gateway = TestGateway::start().await;
+    let mut raw = Raw::connect(gateway.address).await;
+    raw.send(&startup("tester", "test")).await;
+    let greeting = raw.until_ready().await.expect("a session");
+    let key = greeting.into_iter().find(|message| message.tag == b'K').expect("a key").body;
+    for _ in 0..100 {
+        assert_eq!(raw.ask(&query("SELECT count(*) FROM generate_series(1, 10)")).await, "T D C(SELECT 1) Z(I)");
+        // As libpq does: it waits until the server has taken the request and hangs up.
+        let mut request = Raw::connect(gateway.address).await;
+        request.send(&[&16_i32.to_be_bytes()[..], &80_877_102_i32.to_be_bytes(), &key].concat()).await;
+        assert!(request.next().await.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_count_the_rows_that_they_hold() {
+    let gateway = gateway(|config| config.limits.memory_per_query = Some(8 << 20)).await;
+    let client = gateway.connect().await;
+    let sum = |rows: u32| format!("SELECT max(s) FROM (SELECT sum(i) OVER () AS s FROM generate_series(1, {rows}) AS g(i)) AS w");
+    assert_eq!(code(client.simple_query(&sum(2_000_000)).await), "53200");
+    let row = client.query_one(&format!("SELECT ({})::bigint", sum(1_000)), &[]).await.expect("a sum");
+    assert_eq!(row.get::<_, i64>(0), 500_500);
 }
