@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 use futures::TryStreamExt;
 
 /// Rows of the first piece.
-const FIRST: usize = 256;
+const FIRST: usize = 32;
 /// Bytes that a piece should become.
 const ENOUGH: usize = 1 << 20;
 /// Rows of the longest piece.
