@@ -12,7 +12,7 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::response::{Column, Notice, Response, Rows, TransactionStatus};
@@ -186,7 +186,10 @@ impl Interrupt {
 
     /// Raises a report, unless a termination is raised already.
     pub fn raise(&self, report: Report) {
-        let mut raised = self.report.lock();
+        self.put(self.report.lock(), report);
+    }
+
+    fn put(&self, mut raised: MutexGuard<'_, Option<Report>>, report: Report) {
         if raised.as_ref().is_none_or(is_cancel) {
             *raised = Some(report);
         }
@@ -208,10 +211,12 @@ impl Interrupt {
     /// that the cancel has arrived, must not suffer for the last. One that is sent already may be what is meant, though the session has not
     /// come to read it.
     pub fn cancel(&self) {
-        if self.idle.load(Ordering::SeqCst) && self.input.get().is_some_and(|input| !input.is_waiting()) {
-            return;
+        // In this order: what the session takes in between makes it busy.
+        let nothing_waits = self.input.get().is_some_and(|input| !input.is_waiting());
+        let raised = self.report.lock();
+        if !(nothing_waits && self.idle.load(Ordering::SeqCst)) {
+            self.put(raised, Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
         }
-        self.raise(Report::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
     }
 
     /// Raises `terminating connection due to administrator command`.
@@ -254,7 +259,17 @@ impl Interrupt {
 
     /// Forgets a cancel; a termination stays.
     pub fn clear(&self) {
+        self.forget(&mut self.report.lock());
+    }
+
+    /// The same, and whatever comes from now on finds the session idle.
+    pub fn rest(&self) {
         let mut raised = self.report.lock();
+        self.forget(&mut raised);
+        self.set_idle(true);
+    }
+
+    fn forget(&self, raised: &mut Option<Report>) {
         if raised.as_ref().is_some_and(is_cancel) {
             *raised = None;
         }

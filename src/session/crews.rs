@@ -28,12 +28,13 @@ use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+use super::memory::bytes_of;
 use crate::error::{Report, SqlState};
 use crate::plan::StopFlag;
 
 /// Crews that wait for statements, at most; more are let go when their statements end.
 const KEPT: usize = 4;
-/// Crews, at most: beyond them statements share, those that wait for their clients (open cursors and portals) with others first.
+/// Crews, at most: beyond them statements share. Open cursors and portals that wait for their clients have one each.
 const MOST: usize = 64;
 /// A batch of fewer bytes is sent ahead; a larger one is computed when it is asked for.
 const SMALL: usize = 1 << 20;
@@ -90,6 +91,18 @@ impl Crew {
     }
 }
 
+/// A crew for as long as a statement's own task is there, however that ends.
+struct Lent {
+    crews: Arc<Crews>,
+    crew: Arc<Crew>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.crews.take_back(&self.crew);
+    }
+}
+
 /// What a crew sends to its session.
 enum Sent {
     Batch(Result<RecordBatch>),
@@ -138,7 +151,9 @@ impl Crews {
         };
         let (sender, receiver) = mpsc::channel(2);
         let (asks, asked) = watch::channel(0_u64);
+        let lent = Lent { crews: self, crew };
         handle.spawn(async move {
+            let _lent = lent;
             let computed = AssertUnwindSafe(compute(plan, context, &sender, asked)).catch_unwind();
             let end = tokio::select! {
                 biased;
@@ -149,7 +164,6 @@ impl Crews {
             if let Some(end) = end {
                 let _ = sender.send(end).await;
             }
-            self.take_back(crew);
         });
         let state = Some((receiver, asks, Stopped(stop)));
         let rows = futures::stream::unfold(state, |state| async move {
@@ -185,9 +199,9 @@ impl Crews {
         Ok(crew)
     }
 
-    /// By the statement's own task as the last that it does; what it spawned and stopped may still be under way, and the crew is lent when
+    /// By the statement's own task as the last that it does: what it spawned and stopped may still be under way, and the crew is lent when
     /// that is over.
-    fn take_back(&self, crew: Arc<Crew>) {
+    fn take_back(&self, crew: &Crew) {
         let mut all = self.all.lock();
         crew.statements.fetch_sub(1, Ordering::Relaxed);
         let free = |crew: &Arc<Crew>| crew.statements.load(Ordering::Relaxed) == 0;
@@ -209,7 +223,7 @@ async fn compute(plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, sender
     let held = MemoryConsumer::new("rows on their way").register(&pool);
     let mut sent = 0;
     while let Some(batch) = rows.next().await {
-        let bytes = batch.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        let bytes = batch.as_ref().map_or(0, bytes_of);
         let batch = batch.and_then(|batch| held.try_resize(if bytes < SMALL { 0 } else { bytes }).map(|()| batch));
         let (ahead, failed) = (u64::from(bytes < SMALL), batch.is_err());
         sent += 1;

@@ -21,6 +21,8 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
+use super::memory::bytes_of;
+
 /// Bytes of a function's value, which may be a text but seldom is.
 const VALUE: usize = 16;
 
@@ -92,7 +94,7 @@ impl ExecutionPlan for HeldRowsExec {
         let schema: SchemaRef = self.input.schema();
         let functions = self.functions;
         let rows = self.input.execute(partition, context)?.and_then(move |batch| {
-            let bytes = 2 * batch.get_array_memory_size() + functions * VALUE * batch.num_rows();
+            let bytes = 2 * bytes_of(&batch) + functions * VALUE * batch.num_rows();
             std::future::ready(held.try_grow(bytes).map(|()| batch))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -24,6 +24,8 @@ use datafusion::physical_plan::{
     ChildStats, ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
 use futures::TryStreamExt;
+
+use super::memory::bytes_of;
 
 /// Rows of the first piece.
 const FIRST: usize = 32;
@@ -156,9 +158,7 @@ fn measure(batch: &RecordBatch, rows: &AtomicUsize) {
     if batch.num_rows() == 0 {
         return;
     }
-    // What is a slice of something larger counts for itself.
-    let bytes: usize = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum();
-    let wanted = ENOUGH / (bytes / batch.num_rows()).max(1);
+    let wanted = ENOUGH / (bytes_of(batch) / batch.num_rows()).max(1);
     rows.store(wanted.clamp(1, 2 * batch.num_rows()).min(MOST), Ordering::Relaxed);
 }
 

@@ -318,8 +318,7 @@ impl<S: Stream, B: Backend> Connection<S, B> {
         }
         messages::ready_for_query(self.session.transaction_status(), &mut self.socket.output);
         // Not after the client has seen that it may send more: a cancel of that must not be lost.
-        self.interrupt.clear();
-        self.interrupt.set_idle(true);
+        self.interrupt.rest();
         self.ready = true;
         self.flush().await
     }

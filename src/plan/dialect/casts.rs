@@ -81,7 +81,8 @@ fn moment(expression: &Expr, target: &DataType, zone: &str) -> Option<Expr> {
     Some(cast_to(cast_to(day, DataType::Date32), target.clone()))
 }
 
-/// Whether a date that becomes a timestamp may be infinite, which no table's is: where the engine converts columns, it may conclude from them.
+/// Whether a date that becomes a timestamp is a constant, which may be infinite. A column's, which only a temporary table can have infinite, are left to
+/// the engine, that may conclude from its own cast which files there are to read.
 fn may_be_infinite(date: &Expr, source: &Field, target: &Field) -> bool {
     matches!((source.data_type(), target.data_type()), (DataType::Date32, DataType::Timestamp(..))) && date.column_refs().is_empty()
 }

@@ -38,7 +38,6 @@ impl ExprPlanner for PostgresOperators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         patience::check()?;
         let RawBinaryExpr { op, left, right } = expr;
-        let (left, right) = (to_the_microsecond(left, schema), to_the_microsecond(right, schema));
         let (left, right) = match (left.get_type(schema), right.get_type(schema)) {
             (Ok(left_type), Ok(right_type)) => quoted_operands::typed(&op, left, right, (&left_type, &right_type)),
             _ => (left, right),
@@ -121,7 +120,8 @@ impl ExprPlanner for PostgresOperators {
             DataType::List(item) => {
                 let element = PgType::of(field).element()?;
                 // Of several dimensions it is an array of one less.
-                Some(if item.data_type().is_nested() { element.array_of() } else { element }).filter(|element| *element != PgType::of(item))
+                Some(if item.data_type().is_nested() && element != PgType::RECORD { element.array_of() } else { element })
+                    .filter(|element| *element != PgType::of(item))
             }
             _ => None,
         };
@@ -207,16 +207,6 @@ fn as_text(expression: Expr, own: &DataType, other: &DataType) -> Expr {
 /// A clock's reading, or a date's midnight, as the instant when the session's clock shows it.
 pub(super) fn as_instant(expression: Expr, instant: &DataType, zone: &str) -> Expr {
     cast(cast(expression, DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()))), instant.clone())
-}
-
-/// `now()` is as fine as PostgreSQL's: the engine's nanoseconds would want the other operand in nanoseconds too, which end in 2262.
-fn to_the_microsecond(operand: Expr, schema: &DFSchema) -> Expr {
-    match (&operand, operand.get_type(schema)) {
-        (Expr::ScalarFunction(call), Ok(DataType::Timestamp(TimeUnit::Nanosecond, zone))) if call.name() == "now" => {
-            cast(operand, DataType::Timestamp(TimeUnit::Microsecond, zone))
-        }
-        _ => operand,
-    }
 }
 
 /// A date's midnight, as a moment of this type.

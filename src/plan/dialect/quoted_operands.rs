@@ -38,7 +38,7 @@ fn taken_for(op: &BinaryOperator, other: &DataType) -> Option<DataType> {
     const INTERVAL: DataType = Interval(IntervalUnit::MonthDayNano);
     match (op, other) {
         (Plus | Minus | Multiply | Divide | Modulo, number) if number.is_signed_integer() || number.is_floating() => Some(number.clone()),
-        (Plus | Minus, Interval(_)) | (Plus, Timestamp(..)) => Some(INTERVAL),
+        (Plus | Minus, Interval(_)) | (Plus, Time64(_) | Timestamp(..)) => Some(INTERVAL),
         (Minus, Date32 | Time64(_) | Timestamp(..)) => Some(other.clone()),
         (Multiply | Divide, Interval(_)) => Some(DataType::Float64),
         _ => None,

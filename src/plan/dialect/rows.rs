@@ -1,8 +1,8 @@
 //! Rows beside rows: `(a, b) = (c, d)`, `(a, b) < (c, d)`, `(a, b) IN ((1, 2), …)`, `(a, b) IS NULL`, `ROW(a, b)` like all of them.
 //!
 //! The engine makes structs of rows, which are equal where both have a NULL and never NULL themselves. PostgreSQL compares them field by
-//! field, and so does what each becomes here. A row that is to be one of a subquery's in WHERE becomes a question whether there is such a row there; elsewhere
-//! it stays with the engine, which refuses it. What rows are left are values: calls of [`crate::catalog::row`].
+//! field, and so does what each becomes here. A row that is to be one of a subquery's, as a condition of its own in WHERE, becomes a question whether there is such a row there;
+//! elsewhere it stays with the engine, which refuses it. What rows are left are values: calls of [`crate::catalog::row`].
 
 use std::ops::ControlFlow;
 
@@ -20,6 +20,9 @@ use crate::sql::{folded, parse_entity_query};
 pub(super) fn rewrite(statement: &mut Statement) {
     let _ = statement.visit(&mut Rows { versions: Vec::new() });
 }
+
+/// Fields of a row, at most, as in PostgreSQL; a comparison is as deep a tree.
+const MOST_FIELDS: usize = 1_664;
 
 struct Rows {
     /// Of the tables around: what stands there are rows to nobody.
@@ -54,23 +57,22 @@ impl VisitorMut for Rows {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        // Rows inside rows are values by now: only the outer ones are taken apart.
         let replaced = match expression {
             Expr::BinaryOp { left, op, right } => fields(left).zip(fields(right)).and_then(|(left, right)| compared(op, &left, &right)),
             Expr::IsNull(row) => fields(row).and_then(|fields| each(fields, Expr::IsNull)),
             Expr::IsNotNull(row) => fields(row).and_then(|fields| each(fields, Expr::IsNotNull)),
             Expr::InList { expr, list, negated } => fields(expr).and_then(|row| one_of(&row, list, *negated)),
+            Expr::Between { expr, negated, low, high } => within(expr, low, high, *negated),
+            Expr::Tuple(fields) if !fields.is_empty() => {
+                *expression = call("row", std::mem::take(fields));
+                None
+            }
             _ => None,
         };
         if let Some(replaced) = replaced {
             *expression = Expr::Nested(Box::new(replaced));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Tuple(fields) = expression {
-            *expression = call("row", std::mem::take(fields));
         }
         ControlFlow::Continue(())
     }
@@ -90,7 +92,7 @@ pub(super) fn fields(expression: &Expr) -> Option<Vec<Expr>> {
 fn called(function: &Function) -> Option<Vec<Expr>> {
     let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
     let FunctionArguments::List(list) = &function.args else { return None };
-    if folded(name) != "row" || list.args.len() < 2 {
+    if folded(name) != "row" || list.args.is_empty() {
         return None;
     }
     let fields = list.args.iter().map(|argument| match argument {
@@ -120,7 +122,7 @@ fn each(fields: Vec<Expr>, test: fn(Box<Expr>) -> Expr) -> Option<Expr> {
 
 fn compared(op: &BinaryOperator, left: &[Expr], right: &[Expr]) -> Option<Expr> {
     use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
-    if left.len() != right.len() {
+    if left.len() != right.len() || left.len() > MOST_FIELDS {
         return None;
     }
     let pairs = || left.iter().cloned().zip(right.iter().cloned());
@@ -138,6 +140,13 @@ fn compared(op: &BinaryOperator, left: &[Expr], right: &[Expr]) -> Option<Expr> 
         }
         _ => None,
     }
+}
+
+fn within(row: &Expr, low: &Expr, high: &Expr, negated: bool) -> Option<Expr> {
+    let (row, low, high) = (fields(row)?, fields(low)?, fields(high)?);
+    let nested = |op, bound: &[Expr]| compared(&op, &row, bound).map(|compared| Expr::Nested(Box::new(compared)));
+    let both = binary(nested(BinaryOperator::GtEq, &low)?, BinaryOperator::And, nested(BinaryOperator::LtEq, &high)?);
+    Some(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(both))) } } else { both })
 }
 
 fn one_of(row: &[Expr], list: &[Expr], negated: bool) -> Option<Expr> {

@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, OrderByKind, Query,
-    Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, OrderBy,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 
 use super::catalog_names::call;
@@ -26,14 +26,17 @@ use crate::sql::folded;
 pub(super) fn in_query(query: &mut Query, columns: &Columns<'_>) -> Result<()> {
     match query.body.as_mut() {
         SetExpr::Select(select) => {
-            let Some(rows) = in_select(select, columns)? else { return Ok(()) };
-            if let Some(order_by) = &mut query.order_by
-                && let OrderByKind::Expressions(keys) = &mut order_by.kind
-            {
-                let aliases = aliases(select);
-                for key in keys.iter_mut().filter(|key| !is_alias(&key.expr, &aliases)) {
-                    let _ = key.visit(&mut Names { rows: &rows, depth: 0 });
+            let mut keys = match &mut query.order_by {
+                Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) => {
+                    let aliases = aliases(select);
+                    keys.iter_mut().filter(|key| !is_alias(&key.expr, &aliases)).collect()
                 }
+                _ => Vec::new(),
+            };
+            let Some(rows) = in_select(select, &mut keys, columns)? else { return Ok(()) };
+            let aliases = aliases(select);
+            for key in keys.into_iter().filter(|key| !is_alias(&key.expr, &aliases)) {
+                let _ = key.visit(&mut Names { rows: &rows, depth: 0 });
             }
             Ok(())
         }
@@ -43,7 +46,7 @@ pub(super) fn in_query(query: &mut Query, columns: &Columns<'_>) -> Result<()> {
 
 fn in_branches(body: &mut SetExpr, columns: &Columns<'_>) -> Result<()> {
     match body {
-        SetExpr::Select(select) => in_select(select, columns).map(|_| ()),
+        SetExpr::Select(select) => in_select(select, &mut [], columns).map(|_| ()),
         SetExpr::SetOperation { left, right, .. } => {
             in_branches(left, columns)?;
             in_branches(right, columns)
@@ -67,12 +70,13 @@ struct Relation {
 /// Relations by what their names mean.
 type Relations = HashMap<String, Relation>;
 
-fn in_select(select: &mut Select, columns: &Columns<'_>) -> Result<Option<Relations>> {
+/// `keys` are those of ORDER BY, which are rewritten by who calls.
+fn in_select(select: &mut Select, keys: &mut [&mut OrderByExpr], columns: &Columns<'_>) -> Result<Option<Relations>> {
     let mut rows = Relations::new();
     for table in &select.from {
         relations(table, false, &mut rows);
     }
-    if rows.is_empty() || !mentions(select, &rows) {
+    if rows.is_empty() || !(mentions(select, &rows) || keys.iter_mut().any(|key| mentions(*key, &rows))) {
         return Ok(None);
     }
     // A clause that cannot stand alone, because it refers to a query around, may have no rows to name.
@@ -177,9 +181,9 @@ impl Relation {
     }
 }
 
-/// Whether a part of a SELECT names a relation as a value.
-fn mentions(select: &mut Select, rows: &Relations) -> bool {
-    select.visit(&mut Mentions { rows, depth: 0 }).is_break()
+/// Whether a part of a query names a relation as a value.
+fn mentions(part: &mut impl VisitMut, rows: &Relations) -> bool {
+    part.visit(&mut Mentions { rows, depth: 0 }).is_break()
 }
 
 struct Mentions<'a> {
@@ -228,6 +232,28 @@ fn starred<'a>(function: &'a mut Function, rows: &'a Relations) -> impl Iterator
     })
 }
 
+/// `ROW(t.*, 1)` has the columns as its fields.
+fn spread(function: &mut Function, rows: &Relations) {
+    let is_row = matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|name| folded(name) == "row"));
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if !is_row || list.args.is_empty() {
+        return;
+    }
+    let columns = |argument: FunctionArg| match &argument {
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => match name.0.as_slice() {
+            [part] => match part.as_ident().and_then(|name| rows.get(&folded(name))) {
+                Some(relation) => {
+                    relation.values().map(|(_, value)| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect::<Vec<_>>()
+                }
+                None => vec![argument],
+            },
+            _ => vec![argument],
+        },
+        _ => vec![argument],
+    };
+    list.args = std::mem::take(&mut list.args).into_iter().flat_map(columns).collect();
+}
+
 struct Names<'a> {
     rows: &'a Relations,
     depth: usize,
@@ -262,6 +288,7 @@ impl VisitorMut for Names<'_> {
             return ControlFlow::Continue(());
         }
         if let Expr::Function(function) = expression {
+            spread(function, self.rows);
             starred(function, self.rows).for_each(|(argument, relation)| *argument = FunctionArgExpr::Expr(relation.row()));
         }
         let replaced = match expression {

@@ -167,4 +167,8 @@ async fn windows_count_the_rows_that_they_hold() {
     assert_eq!(code(client.simple_query(&sum(2_000_000)).await), "53200");
     let row = client.query_one(&format!("SELECT ({})::bigint", sum(1_000)), &[]).await.expect("a sum");
     assert_eq!(row.get::<_, i64>(0), 500_500);
+    // Groups come as slices of one large array, each of which counts for itself.
+    let groups = "SELECT count(s)::bigint FROM (SELECT sum(count(*)) OVER () AS s FROM generate_series(1, 60000) AS g(i) GROUP BY 'group ' || i) AS w";
+    let roomy = self::gateway(|config| config.limits.memory_per_query = Some(64 << 20)).await;
+    assert_eq!(roomy.connect().await.query_one(groups, &[]).await.expect("a count").get::<_, i64>(0), 60_000);
 }
