@@ -233,6 +233,10 @@ fn clauses(message: &str) -> Option<Report> {
     if message.starts_with("Step cannot be zero") {
         return Some(Report::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero"));
     }
+    if let Some(types) = between(message, "Failed to coerce types ", " in BETWEEN expression") {
+        let names = types.split(" and ").map(type_name).collect::<Vec<_>>().join(" >= ");
+        return Some(Report::new(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {names}")));
+    }
     if let Some(types) = between(message, "Failed to unify argument types of make_array: [", "]") {
         let names = type_names(types).replace(", ", " and ");
         return Some(Report::new(SqlState::DATATYPE_MISMATCH, format!("ARRAY types {names} cannot be matched")));
